@@ -1,0 +1,29 @@
+# What Ropewalk is built on, as Debian 12 packages it. CUDA and MPI are looked for and reported; nothing needs them
+# yet.
+find_package(OpenMP REQUIRED)
+find_package(hwy REQUIRED)
+find_package(dnnl REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+
+add_library(rw_dependencies INTERFACE)
+target_link_libraries(rw_dependencies INTERFACE OpenMP::OpenMP_CXX hwy::hwy DNNL::dnnl CLI11::CLI11
+  tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::XXHASH PkgConfig::ZSTD
+  PkgConfig::SENTENCEPIECE PkgConfig::HDF5)
+
+find_package(CUDAToolkit QUIET)
+find_package(MPI QUIET COMPONENTS CXX)
+foreach(package CUDAToolkit MPI)
+  if(${package}_FOUND)
+    message(STATUS "${package} found (not used yet)")
+  else()
+    message(STATUS "${package} not found (not needed)")
+  endif()
+endforeach()

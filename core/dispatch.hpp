@@ -1,0 +1,40 @@
+// The one place that picks a twin. An op's .cpp says, after its checks,
+//   dispatch<cpu::f, fast::f>(__func__, ctx, x.dtype, y, x, ...);
+// with `no_twin`, or nothing, where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32 on
+// the CPU (Highway or oneDNN); `cuda` twins for a GPU. A missing twin is an error, never a fallback; only between the
+// two CPU twins there is a choice, and ctx.plain makes it.
+#pragma once
+#include "core/base/isa.hpp"
+#include "core/ctx.hpp"
+
+namespace rw {
+
+inline constexpr std::nullptr_t no_twin = nullptr;
+
+template <auto cpu, auto fast = no_twin, auto cuda = no_twin, class... Args>
+void dispatch(const char* op, Ctx& ctx, DType dtype, Args... args) {
+  if (ctx.dry) return;
+  if (ctx.device.kind == Device::cuda) {
+    if constexpr (!std::is_null_pointer_v<decltype(cuda)>) return cuda(ctx, args...);
+    throw Error(std::string(op) + ": has no CUDA twin in this build");
+  }
+  if constexpr (!std::is_null_pointer_v<decltype(fast)>) {
+    if (dtype == DType::f32 && !ctx.plain) {
+      limit_isa_once();
+      return fast(ctx, args...);
+    }
+  }
+  cpu(ctx, args...);
+}
+
+// The type of a twin: that of the op, and the scratch views that the op's .cpp took for it.
+template <class Op, class... Scratch>
+struct TwinOf;
+template <class... Args, class... Scratch>
+struct TwinOf<void(Args...), Scratch...> {
+  using type = void(Args..., Scratch...);
+};
+template <class Op, class... Scratch>
+using Twin = typename TwinOf<Op, Scratch...>::type;
+
+}  // namespace rw

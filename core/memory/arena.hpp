@@ -1,0 +1,87 @@
+// A stack of tensors in one allocation. Under AddressSanitizer, what is not taken may not be touched. A measuring arena
+// has no memory: it hands out distinct addresses that nobody may touch, and learns from a dry run how large the real
+// one must be.
+#pragma once
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+#include "core/memory/memory.hpp"
+
+namespace rw {
+
+class Arena {
+ public:
+  Arena(std::string name, Device device, size_t capacity)
+      : name_(std::move(name)), device_(device), capacity_(capacity), memory_(device, capacity) {
+    forbid_from(0);
+  }
+  ~Arena() { allow(0, memory_.data() ? capacity_ : 0); }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  static Arena measuring(std::string name, Device device) { return Arena(std::move(name), device); }
+
+  View take(Shape shape, DType dtype, const char* what) {
+    const size_t at = (used_ + kAlign - 1) / kAlign * kAlign;
+    const auto elements = static_cast<size_t>(shape.rows() * shape.width());
+    const size_t bytes = elements * size_of(dtype);
+    if (at > capacity_ || bytes > capacity_ - at) {
+      std::ostringstream text;
+      text << "arena " << name_ << ": no room for " << what << " = " << dtype << ' ' << shape << " at " << at << " of "
+           << capacity_ << " bytes";
+      throw Error(text.str());
+    }
+    used_ = at + bytes;
+    peak_ = std::max(peak_, used_);
+    allow(at, bytes);
+    const uintptr_t base = memory_.data() ? reinterpret_cast<uintptr_t>(memory_.data()) : kAlign;
+    return {reinterpret_cast<std::byte*>(base + at), shape, dtype, device_, shape.width()};
+  }
+  size_t mark() const { return used_; }
+  void rewind(size_t mark) {
+    used_ = mark;
+    forbid_from(mark);
+  }
+  size_t peak() const { return peak_; }          // bytes
+  size_t capacity() const { return capacity_; }  // bytes
+
+ private:
+  static constexpr size_t kAlign = 256;  // a cache line, a vector load and a CUDA sector all divide it
+  Arena(std::string name, Device device)
+      : name_(std::move(name)), device_(device), capacity_(std::numeric_limits<size_t>::max()) {}
+  void allow([[maybe_unused]] size_t at, [[maybe_unused]] size_t bytes) {
+#ifdef __SANITIZE_ADDRESS__
+    if (memory_.data()) ASAN_UNPOISON_MEMORY_REGION(memory_.data() + at, bytes);
+#endif
+  }
+  void forbid_from([[maybe_unused]] size_t at) {
+#ifdef __SANITIZE_ADDRESS__
+    if (memory_.data()) ASAN_POISON_MEMORY_REGION(memory_.data() + at, capacity_ - at);
+#endif
+  }
+  std::string name_;
+  Device device_;
+  size_t capacity_, used_ = 0, peak_ = 0;
+  Memory memory_;
+};
+
+// Gives back at the end of a scope what was taken in it. Kernels of the same stream may still be reading: whatever
+// takes the bytes next runs after them.
+class ArenaScope {
+ public:
+  explicit ArenaScope(Arena& arena) : arena_(arena), mark_(arena.mark()) {}
+  ~ArenaScope() { arena_.rewind(mark_); }
+  ArenaScope(const ArenaScope&) = delete;
+  ArenaScope& operator=(const ArenaScope&) = delete;
+
+ private:
+  Arena& arena_;
+  size_t mark_;
+};
+
+}  // namespace rw

@@ -1,0 +1,39 @@
+// The head of a language model: logits = x · wᵀ, and the cross-entropy of each row with its target. Rows are taken in
+// chunks, so that the logits of all rows never exist at once, and the gradient is formed while a chunk's logits are at
+// hand.
+//
+//   nll[r] = ln Σ_v e^(z[r][v]) - z[r][target[r]],  z = x · wᵀ        0 where target[r] is kIgnore
+//
+// Gradient of  scale · Σ_r nll[r],  with p = softmax(z) and rows that are ignored left out:
+//
+//   dz = scale · (p - onehot(target)),   dx = dz · w,   dw (+)= dzᵀ · x
+//
+// Shapes   x, dx [..., C]; w, dw [V, C]; target i32, nll: rows elements. dw may be empty with Grad::skip.
+// DTypes   f64, f32, one for all but target.
+// Aliasing dx may be x; nothing else overlaps.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a target is neither kIgnore nor in [0, V): the
+//          message has the row and the target.
+// Memory   kLossChunk rows of logits in ctx.scratch (fewer for a large V: at most 16 MiB, at least 32 rows).
+#pragma once
+#include "core/math/gemm.hpp"
+
+namespace rw {
+
+inline constexpr int32_t kIgnore = -1;
+
+void linear_cross_entropy(Ctx&, View nll, CView x, CView w, CView target);
+void linear_cross_entropy_with_gradient(Ctx&, View nll, View dx, View dw, CView x, CView w, CView target, double scale,
+                                        Grad);
+
+// One chunk, in place: z becomes dz where `gradient`, and is left as it pleases otherwise.
+void softmax_cross_entropy(Ctx&, View nll, View z, CView target, double scale, bool gradient);
+
+using SoftmaxCrossEntropy = Twin<decltype(softmax_cross_entropy)>;
+namespace cpu {
+SoftmaxCrossEntropy softmax_cross_entropy;
+}
+namespace fast {
+SoftmaxCrossEntropy softmax_cross_entropy;
+}
+
+}  // namespace rw

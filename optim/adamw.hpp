@@ -1,0 +1,31 @@
+// AdamW on one range of the flat buffers, with the clip factor read where it lies, so that no host waits for it.
+//
+//   g' = clip[0] · g
+//   m = β1 · m + (1 - β1) · g',   v = β2 · v + (1 - β2) · g'²
+//   p = p - lr · weight_decay · p - lr · (m / (1 - β1^t)) / (√(v / (1 - β2^t)) + eps)        t = step, from 1
+//
+// Shapes   p, m, v, g [n]; clip [1]. DTypes f64, f32, one for all. Nothing overlaps.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or step < 1.
+// Source   Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2017, arXiv 1711.05101; the order of
+//          operations is PyTorch's.
+#pragma once
+#include "core/dispatch.hpp"
+
+namespace rw {
+
+struct AdamWOpt {
+  double lr = 0, beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0;
+  int64_t step = 0;
+};
+
+void adamw(Ctx&, View p, View m, View v, CView g, CView clip, const AdamWOpt&);
+
+using AdamW = Twin<decltype(adamw)>;
+namespace cpu {
+AdamW adamw;
+}
+namespace fast {
+AdamW adamw;
+}
+
+}  // namespace rw

@@ -1,0 +1,36 @@
+// What a model is. Everything else about it (names, shapes, memory) follows from these numbers.
+#pragma once
+#include "layers/mlp/gelu.hpp"
+#include "layers/norm/norm.hpp"
+#include "layers/rotary/rope.hpp"
+
+namespace rw {
+
+enum class MlpKind { swiglu, gelu, gelu_tanh };
+enum class PositionKind { rope, learned };
+
+struct ModelConfig {
+  int64_t vocab = 0;       // V: rows of the embedding
+  int64_t layers = 0;      // L
+  int64_t width = 0;       // C: of the residual stream
+  int64_t heads = 0;       // H: query heads
+  int64_t kv_heads = 0;    // G: key/value heads, divides H
+  int64_t head_width = 0;  // d: even with rope; H · d need not be C
+  int64_t hidden = 0;      // I: of the MLP
+  int64_t context = 0;     // T: trained length, and rows of learned positions
+  bool tied = true;        // the head is the embedding
+  NormKind norm = NormKind::rms;
+  double norm_eps = 1e-5;
+  MlpKind mlp = MlpKind::swiglu;
+  bool attention_bias = false;  // on the query, key, value and output projections
+  bool mlp_bias = false;        // on the MLP's projections; LayerNorms have a bias exactly when this is on
+  bool qk_norm = false;         // RMSNorm of each head's query and key, before rotation (as Qwen3)
+  PositionKind positions = PositionKind::rope;
+  double rope_base = 10000;
+  RopeLayout rope_layout = RopeLayout::half;
+  double dropout = 0;  // of the embedding and of each branch, in training
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+}  // namespace rw

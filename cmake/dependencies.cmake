@@ -2,7 +2,6 @@
 # yet.
 find_package(OpenMP REQUIRED)
 find_package(hwy REQUIRED)
-find_package(dnnl REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(nlohmann_json REQUIRED)
@@ -13,8 +12,15 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
 
+# Debian's dnnl-config.cmake wants the OpenCL headers, which a CPU has no use for.
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(rw_dnnl INTERFACE)
+target_include_directories(rw_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+target_link_libraries(rw_dnnl INTERFACE ${DNNL_LIBRARY})
+
 add_library(rw_dependencies INTERFACE)
-target_link_libraries(rw_dependencies INTERFACE OpenMP::OpenMP_CXX hwy::hwy DNNL::dnnl CLI11::CLI11
+target_link_libraries(rw_dependencies INTERFACE OpenMP::OpenMP_CXX hwy::hwy rw_dnnl CLI11::CLI11
   tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::XXHASH PkgConfig::ZSTD
   PkgConfig::SENTENCEPIECE PkgConfig::HDF5)
 

@@ -4,8 +4,10 @@
 //   m = β1 · m + (1 - β1) · g',   v = β2 · v + (1 - β2) · g'²
 //   p = p - lr · weight_decay · p - lr · (m / (1 - β1^t)) / (√(v / (1 - β2^t)) + eps)        t = step, from 1
 //
-// Shapes   p, m, v, g [n]; clip [1]. DTypes f64, f32, one for all. Nothing overlaps.
-// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or step < 1.
+// Shapes   p, m, v, g [n]; clip [1]. DTypes f64, f32, one for all. Nothing overlaps. One pass over memory.
+// Bits     the same for every number of threads and every cut into ranges.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or step < 1, a β outside [0, 1), lr or
+//          weight_decay negative, or eps not positive. A clip of NaN makes p, m and v NaN.
 // Source   Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2017, arXiv 1711.05101; the order of
 //          operations is PyTorch's.
 #pragma once

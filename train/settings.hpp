@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "layers/transformer/config.hpp"
+#include "optim/schedule.hpp"
 
 namespace rw {
 
-enum class ScheduleKind { constant, linear, cosine, wsd };
 enum class Recompute { none, norms, block };
 
 // A length of training: optimizer steps, or tokens, or wall time ("200M tok", "3000 steps", "10min").

@@ -1,0 +1,18 @@
+// SIGINT, SIGTERM and SIGUSR1 ask a run to save and stop; it ends with Exit::interrupted. A further one changes
+// nothing, so a save that is under way is finished.
+#pragma once
+
+namespace rw {
+
+// While one lives, the signals are noted and do nothing else.
+class StopSignals {
+ public:
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+};
+
+int interrupted();                    // the first such signal since the StopSignals was made; 0 if there was none
+const char* signal_name(int signal);  // "SIGINT", ...
+
+}  // namespace rw

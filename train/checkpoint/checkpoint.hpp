@@ -17,6 +17,7 @@
 
 #include "core/ctx.hpp"
 #include "core/file/container.hpp"
+#include "data/tokenizer/tokenizer.hpp"
 
 namespace rw {
 
@@ -29,11 +30,6 @@ struct StateTensor {
 
 // The tensors of a parameter, one for each of its parts. m and v have its shape, or are empty.
 void add_state(std::vector<StateTensor>& to, const Param& param, View m = {}, View v = {});
-
-struct TokenizerFile {
-  std::string name;
-  std::string bytes;
-};
 
 struct CheckpointMeta {
   int64_t step = 0;                          // optimizer steps done

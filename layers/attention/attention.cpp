@@ -1,0 +1,79 @@
+#include "layers/attention/attention.hpp"
+
+#include <cmath>
+
+#include "layers/attention/attention_sizes.hpp"
+
+namespace rw {
+namespace {
+
+struct Expect {
+  const char* op;
+
+  template <class... V>
+  void operator()(bool holds, const char* what, const char* names, const V&... values) const {
+    if (!holds) detail::check_failed(op, what, names, values...);
+  }
+};
+
+AttentionSizes check_inputs(const Expect& expect, const Ctx& ctx, CView q, CView k, CView v, const AttentionOpt& opt) {
+  const int64_t d = opt.head_width;
+  const CView first_key = opt.first_key;
+  expect(q.shape.rank == 3 && k.shape.rank == 3 && v.shape.rank == 3, "three dimensions", "q, k, v", q, k, v);
+  expect(d > 0 && q.width() > 0 && q.width() % d == 0, "q's width a multiple of head_width > 0", "head_width, q", d, q);
+  expect(k.width() > 0 && k.width() % d == 0, "k's width a multiple of head_width", "head_width, k", d, k);
+  expect(q.width() % k.width() == 0, "as many or several times as many query heads as key heads", "q, k", q, k);
+  expect(v.width() > 0 && v.width() % (k.width() / d) == 0, "v's width a multiple of the key heads", "v, k", v, k);
+  const AttentionSizes sizes(q, k, v, opt);
+  const Shape of_v{sizes.batch, sizes.keys, v.width()};
+  expect(sizes.batch > 0 && k.shape.dim[0] == sizes.batch && v.shape == of_v,
+         "one batch size and as many values as keys", "q, k, v", q, k, v);
+  expect(1 <= sizes.queries && sizes.queries <= sizes.keys, "at least one query and no more than keys", "q, k", q, k);
+  expect(q.dtype == DType::f64 || q.dtype == DType::f32, "f64 or f32", "q", q);
+  expect(k.dtype == q.dtype && v.dtype == q.dtype, "one dtype", "q, k, v", q, k, v);
+  expect(on_device(ctx, q, k, v, first_key), "all on the context's device", "q, k, v, first_key", q, k, v, first_key);
+  const Shape of_first_key{sizes.batch, sizes.keys};
+  expect(first_key.empty() ||
+             (first_key.shape == of_first_key && first_key.dtype == DType::i32 && first_key.row_stride == sizes.keys),
+         "i32 [B, Tk], dense", "first_key, k", first_key, k);
+  expect(std::isfinite(opt.scale), "a finite scale", "scale", opt.scale);
+  return sizes;
+}
+
+}  // namespace
+
+void attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, const AttentionOpt& opt) {
+  const AttentionSizes sizes = check_inputs({__func__}, ctx, q, k, v, opt);
+  const Shape of_o{sizes.batch, sizes.queries, sizes.heads * sizes.value_width};
+  const Shape of_lse{sizes.batch, sizes.queries, sizes.heads};
+  RW_CHECK(o.shape == of_o && o.dtype == q.dtype, o, q, v);
+  RW_CHECK(lse.shape == of_lse && lse.dtype == accumulator(q.dtype), lse, q);
+  RW_CHECK(on_device(ctx, o, lse), o, lse);
+  RW_CHECK(disjoint_from_all(o, q, k, v, opt.first_key), o, q, k, v);
+  RW_CHECK(disjoint_from_all(lse, o, q, k, v, opt.first_key), lse, o, q, k, v);
+
+  const ArenaScope scope(ctx.scratch);
+  const View scratch = ctx.scratch.take({sizes.batch * sizes.heads, sizes.keys}, q.dtype, "attention.scores");
+  dispatch<cpu::attention_forward>(__func__, ctx, q.dtype, o, lse, q, k, v, opt, scratch);
+}
+
+void attention_backward(Ctx& ctx, View dq, View dk, View dv, CView do_, CView o, CView lse, CView q, CView k, CView v,
+                        const AttentionOpt& opt) {
+  const AttentionSizes sizes = check_inputs({__func__}, ctx, q, k, v, opt);
+  const Shape of_o{sizes.batch, sizes.queries, sizes.heads * sizes.value_width};
+  const Shape of_lse{sizes.batch, sizes.queries, sizes.heads};
+  RW_CHECK(dq.shape == q.shape && dq.dtype == q.dtype, dq, q);
+  RW_CHECK(dk.shape == k.shape && dk.dtype == q.dtype, dk, k);
+  RW_CHECK(dv.shape == v.shape && dv.dtype == q.dtype, dv, v);
+  RW_CHECK(do_.shape == of_o && do_.dtype == q.dtype, do_, q, v);
+  RW_CHECK(o.shape == of_o && o.dtype == q.dtype, o, q, v);
+  RW_CHECK(lse.shape == of_lse && lse.dtype == accumulator(q.dtype), lse, q);
+  RW_CHECK(on_device(ctx, dq, dk, dv, do_, o, lse), dq, dk, dv, do_, o, lse);
+  RW_CHECK(disjoint_from_all(dq, do_, o, lse, q, k, v, opt.first_key), dq, do_, o, lse, q, k, v);
+  RW_CHECK(disjoint_from_all(dk, dq, do_, o, lse, q, k, v, opt.first_key), dk, dq, do_, o, lse, q, k, v);
+  RW_CHECK(disjoint_from_all(dv, dk, dq, do_, o, lse, q, k, v, opt.first_key), dv, dk, dq, do_, o, lse, q, k, v);
+
+  dispatch<cpu::attention_backward>(__func__, ctx, q.dtype, dq, dk, dv, do_, o, lse, q, k, v, opt, View{});
+}
+
+}  // namespace rw

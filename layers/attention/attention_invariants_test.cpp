@@ -1,0 +1,218 @@
+// What must hold whatever the numbers: who sees whom, what equals what, and which bits may not depend on what.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/parallel.hpp"
+#include "layers/attention/attention_test.hpp"
+#include "tests/support/backend.hpp"
+#include "tests/support/compare.hpp"
+
+namespace rw::test {
+namespace {
+
+void forward(Ctx& ctx, AttentionTensors& t) { attention_forward(ctx, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
+void run(Ctx& ctx, AttentionTensors& t) {
+  forward(ctx, t);
+  attention_backward(ctx, t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v, t.opt());
+}
+
+struct Passes {
+  Passes(const Backend& backend, const AttentionCase& c) : bench(backend), t(c, backend.dtype) {}
+  void operator()() { run(bench.ctx, t); }
+  Bench bench;
+  AttentionTensors t;
+};
+
+// Rows [begin, end) of sample 0, as values.
+std::vector<double> rows_of(const Tensor& tensor, int64_t begin, int64_t end) {
+  const auto all = tensor.values();
+  const int64_t width = tensor.view().width();
+  return {all.begin() + begin * width, all.begin() + end * width};
+}
+
+void disturb(Tensor& tensor, int64_t begin, int64_t end) {
+  auto all = tensor.values();
+  const int64_t width = tensor.view().width();
+  for (int64_t x = begin * width; x < end * width; ++x) all[static_cast<size_t>(x)] += 3;
+  tensor.fill(all);
+}
+
+double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  return largest_difference(a, b) / largest(b);
+}
+double tolerance(const Backend& backend) { return backend.dtype == DType::f64 ? 1e-13 : 3e-6; }
+
+TEST(AttentionInvariant, ALaterTokenChangesNoBitOfAnEarlierOne) {
+  for (const Backend& backend : backends())
+    for (int64_t changed : {1, 16, 47, 63, 64, 100, 130}) {
+      Passes a(backend, {1, 2, 2, 131, 0, 8, 8}), b(backend, {1, 2, 2, 131, 0, 8, 8});
+      for (Tensor* input : {&b.t.q, &b.t.k, &b.t.v}) disturb(*input, changed, 131);
+      a(), b();
+      for (auto output : {&AttentionTensors::o, &AttentionTensors::lse, &AttentionTensors::dq})
+        EXPECT_EQ(rows_of(a.t.*output, 0, changed), rows_of(b.t.*output, 0, changed)) << backend << ' ' << changed;
+      EXPECT_NE(a.t.o.values(), b.t.o.values());
+    }
+}
+
+TEST(AttentionInvariant, ADocumentChangesNoBitOfAnother) {
+  for (const Backend& backend : backends())
+    for (int64_t begin : {1, 30, 64, 90})  // three documents; the middle one changes
+      for (int64_t end : {97, 130}) {
+        Passes a(backend, {1, 1, 2, 140, 0, 8, 8, true}), b(backend, {1, 1, 2, 140, 0, 8, 8, true});
+        std::vector<double> first(140);
+        for (int64_t j = 0; j < 140; ++j)
+          first[static_cast<size_t>(j)] = static_cast<double>(j < begin ? 0 : j < end ? begin : end);
+        for (Passes* r : {&a, &b}) r->t.first_key.fill(first);
+        for (Tensor* input : {&b.t.q, &b.t.k, &b.t.v, &b.t.do_}) disturb(*input, begin, end);
+        a(), b();
+        for (auto output : kAttentionOutputs) {
+          EXPECT_EQ(rows_of(a.t.*output, 0, begin), rows_of(b.t.*output, 0, begin)) << backend << ' ' << begin;
+          EXPECT_EQ(rows_of(a.t.*output, end, 140), rows_of(b.t.*output, end, 140)) << backend << ' ' << end;
+          EXPECT_NE(rows_of(a.t.*output, begin, end), rows_of(b.t.*output, begin, end));
+        }
+      }
+}
+
+TEST(AttentionInvariant, GroupsEqualRepeatedKeysAndValues) {
+  constexpr int64_t kHeads = 6, kTokens = 70, kWidth = 16;
+  for (const Backend& backend : backends())
+    for (int64_t groups : {1, 2, 3}) {
+      const int64_t repeat = kHeads / groups;
+      Passes grouped(backend, {1, groups, repeat, kTokens, 0, kWidth, kWidth});
+      Passes repeated(backend, {1, kHeads, 1, kTokens, 0, kWidth, kWidth});
+      const auto expand = [&](const Tensor& from, Tensor& to) {
+        const auto values = from.values();
+        std::vector<double> all;
+        for (int64_t j = 0; j < kTokens; ++j)
+          for (int64_t h = 0; h < kHeads; ++h)
+            for (int64_t x = 0; x < kWidth; ++x)
+              all.push_back(values[static_cast<size_t>((j * groups + h / repeat) * kWidth + x)]);
+        to.fill(all);
+      };
+      const auto sum = [&](const Tensor& from) {
+        const auto values = from.values();
+        std::vector<double> all(static_cast<size_t>(kTokens * groups * kWidth));
+        for (int64_t j = 0; j < kTokens; ++j)
+          for (int64_t h = 0; h < kHeads; ++h)
+            for (int64_t x = 0; x < kWidth; ++x)
+              all[static_cast<size_t>((j * groups + h / repeat) * kWidth + x)] +=
+                  values[static_cast<size_t>((j * kHeads + h) * kWidth + x)];
+        return all;
+      };
+      expand(grouped.t.k, repeated.t.k), expand(grouped.t.v, repeated.t.v);
+      grouped(), repeated();
+      for (auto output : {&AttentionTensors::o, &AttentionTensors::lse, &AttentionTensors::dq})
+        EXPECT_LT(relative_difference((grouped.t.*output).values(), (repeated.t.*output).values()), tolerance(backend));
+      EXPECT_LT(relative_difference(grouped.t.dk.values(), sum(repeated.t.dk)), tolerance(backend));
+      EXPECT_LT(relative_difference(grouped.t.dv.values(), sum(repeated.t.dv)), tolerance(backend));
+    }
+}
+
+TEST(AttentionInvariant, TokenByTokenEqualsAllAtOnce) {
+  for (const Backend& backend : backends())
+    for (bool documents : {false, true}) {
+      const AttentionCase c{1, 2, 3, 150, 0, 24, 40, documents};
+      Passes whole(backend, c);
+      forward(whole.bench.ctx, whole.t);
+      AttentionTensors step(c, backend.dtype);
+      for (int64_t i = 0; i < c.queries; ++i) {
+        const auto from = [&](const Tensor& tensor, int64_t first, int64_t count) {
+          View v = rows(tensor.view(), first, count);
+          v.shape = {1, count, v.width()};
+          return v;
+        };
+        AttentionOpt opt = step.opt();
+        if (documents) opt.first_key.shape = {1, i + 1}, opt.first_key.row_stride = i + 1;
+        attention_forward(whole.bench.ctx, from(step.o, i, 1), from(step.lse, i, 1), from(step.q, i, 1),
+                          from(step.k, 0, i + 1), from(step.v, 0, i + 1), opt);
+      }
+      EXPECT_LT(relative_difference(step.o.values(), whole.t.o.values()), tolerance(backend)) << backend;
+      EXPECT_LT(relative_difference(step.lse.values(), whole.t.lse.values()), tolerance(backend)) << backend;
+    }
+}
+
+TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
+  constexpr int64_t kGroups = 2, kRepeat = 2, kTokens = 67, kWidth = 20;
+  const AttentionCase c{2, kGroups, kRepeat, kTokens, 0, kWidth, kWidth, true};
+  for (const Backend& backend : backends()) {
+    Passes apart(backend, c);
+    apart();
+    const Tensor product({2, kTokens, 8 * kWidth}, backend.dtype), gradient(product.view().shape, backend.dtype);
+    const auto slice = [&](const Tensor& whole, int64_t head, int64_t heads) {
+      return columns(whole.view(), head * kWidth, heads * kWidth);
+    };
+    const auto copy = [&](View to, const Tensor& from) {
+      visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+        for (int64_t r = 0; r < to.rows(); ++r) std::copy_n(from.as<T>()[r], to.width(), to.as<T>()[r]);
+      });
+    };
+    const View q = slice(product, 0, 4), k = slice(product, 4, 2), v = slice(product, 6, 2);
+    copy(q, apart.t.q), copy(k, apart.t.k), copy(v, apart.t.v);
+    AttentionTensors t(c, backend.dtype);
+    attention_forward(apart.bench.ctx, t.o, t.lse, q, k, v, t.opt());
+    attention_backward(apart.bench.ctx, slice(gradient, 0, 4), slice(gradient, 4, 2), slice(gradient, 6, 2), t.do_, t.o,
+                       t.lse, q, k, v, t.opt());
+    const Tensor joined(product.view().shape, backend.dtype);
+    copy(slice(joined, 0, 4), apart.t.dq), copy(slice(joined, 4, 2), apart.t.dk), copy(slice(joined, 6, 2), apart.t.dv);
+    EXPECT_EQ(t.o.bytes(), apart.t.o.bytes()) << backend;
+    EXPECT_EQ(gradient.bytes(), joined.bytes()) << backend;
+  }
+}
+
+TEST(AttentionInvariant, LargeScoresStayFinite) {
+  for (const Backend& backend : backends())
+    for (double spread : {3e3, -3e3}) {  // |s| up to about 1e4
+      Passes r(backend, {1, 1, 2, 80, 3, 16, 16, spread > 0, 0, spread});
+      r();
+      for (auto output : kAttentionOutputs)
+        for (double value : (r.t.*output).values()) ASSERT_TRUE(std::isfinite(value)) << backend;
+      EXPECT_LE(largest(r.t.o.values()), largest(r.t.v.values()));
+      EXPECT_GT(largest(r.t.lse.values()), 5e3);
+    }
+}
+
+// A row with one visible key is that key's value, exactly.
+TEST(AttentionInvariant, TheFirstTokenIsItsValue) {
+  for (const Backend& backend : backends()) {
+    Passes r(backend, {1, 1, 1, 40, 0, 16, 16});
+    r();
+    EXPECT_EQ(rows_of(r.t.o, 0, 1), rows_of(r.t.v, 0, 1)) << backend;
+  }
+}
+
+TEST(AttentionInvariant, SameBitsForEveryNumberOfThreads) {
+  const int before = threads();
+  for (const Backend& backend : backends())
+    for (const AttentionCase& c : {AttentionCase{2, 2, 2, 131, 5, 16, 16, true}, AttentionCase{1, 1, 1, 1100, 0, 8, 8},
+                                   AttentionCase{2, 3, 1, 1, 130, 16, 16}}) {
+      Passes r(backend, c);
+      std::vector<std::vector<std::byte>> bits;
+      for (int n : {1, 2, 3}) {
+        set_threads(n);
+        r();
+        bits.emplace_back();
+        for (auto output : kAttentionOutputs)
+          bits.back().insert(bits.back().end(), (r.t.*output).bytes().begin(), (r.t.*output).bytes().end());
+      }
+      set_threads(before);
+      EXPECT_TRUE(bits[0] == bits[1] && bits[0] == bits[2]) << backend << ' ' << c;
+    }
+}
+
+TEST(AttentionInvariant, ADryRunMeasuresTheScratchAndComputesNothing) {
+  for (const Backend& backend : backends()) {
+    Passes r(backend, {2, 2, 2, 70, 5, 16, 16, true});
+    Arena saved("saved", {}, 0), measuring = Arena::measuring("scratch", {});
+    Ctx dry{.device = {}, .saved = saved, .scratch = measuring, .dry = true, .plain = backend.plain};
+    run(dry, r.t);
+    for (auto output : kAttentionOutputs)
+      for (double value : (r.t.*output).values()) ASSERT_TRUE(std::isnan(value)) << backend;
+    Arena scratch("scratch", {}, measuring.peak());
+    Ctx ctx{.device = {}, .saved = saved, .scratch = scratch, .plain = backend.plain};
+    run(ctx, r.t);
+    EXPECT_EQ(scratch.peak(), measuring.peak()) << backend;
+  }
+}
+
+}  // namespace
+}  // namespace rw::test

@@ -1,0 +1,168 @@
+#include "layers/attention/attention_test.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/backend.hpp"
+#include "tests/support/compare.hpp"
+
+namespace rw::test {
+namespace {
+
+// What is tested: the op, or a sabotaged one, to see that it is found out.
+struct Op {
+  std::function<decltype(attention_forward)> forward = attention_forward;
+  std::function<decltype(attention_backward)> backward = attention_backward;
+};
+
+// Tiles hold 96 query rows (of all heads of a group) and 64 keys; vectors 4, 8 or 16.
+std::vector<AttentionCase> cases() {
+  std::vector<AttentionCase> all;
+  for (int64_t queries : {1, 2, 3, 15, 16, 17, 48, 49, 63, 65, 95, 96, 97, 131})
+    all.push_back({1, 1, 1, queries, 0, 5, 3, queries % 2 == 0, queries % 3});
+  for (int64_t prefix : {1, 3, 61, 62, 63, 127, 195}) {  // Tq = 1 is decoding
+    all.push_back({2, 1, 1, 1, prefix, 8, 8});
+    all.push_back({1, 2, 3, 2, prefix, 17, 33, prefix % 2 == 0, 1});
+    all.push_back({1, 1, 2, 37, prefix, 6, 2, prefix % 2 == 1});
+  }
+  for (int64_t d : {1, 2, 8, 15, 16, 33, 64, 80, 128}) {
+    all.push_back({1, 2, 1, 35, 0, d, d, d % 2 == 0});
+    all.push_back({1, 1, 2, 9, 4, d, 129 - d, true, 2});
+    all.push_back({1, 1, 4, 1, 70, d, 129 - d, d % 2 == 0});
+  }
+  for (int64_t groups : {1, 2, 4})  // MQA, GQA, MHA
+    all.push_back({3, groups, 4 / groups, 30, 11, 12, 20, true, 16});
+  all.insert(all.end(), {{1, 1, 1, 200, 60, 256, 256}, {2, 2, 2, 140, 9, 64, 64, true}, {2, 3, 1, 230, 0, 64, 64}});
+  return all;
+}
+
+// One op on one backend and one case. `found` gets a line for everything that is wrong.
+struct Trial {
+  Trial(const Op& op_, const Backend& backend_, const AttentionCase& c_)
+      : op(op_), backend(backend_), c(c_), bench(backend_), t(c_, backend_.dtype) {}
+
+  Op op;
+  Backend backend;
+  AttentionCase c;
+  Bench bench;
+  AttentionTensors t;
+  std::string found;
+
+  void expect(bool holds, const char* otherwise) {
+    if (!holds) found += std::string(otherwise) + '\n';
+  }
+  void forward() { op.forward(bench.ctx, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
+  void backward() { op.backward(bench.ctx, t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
+
+  // Backward is judged on the o and lse that it got, not on those that it should have got.
+  void parity() {
+    AttentionTensors naive(c, backend.dtype), truth(c, DType::f64);
+    const auto give = [&](Tensor AttentionTensors::*tensor) {
+      for (AttentionTensors* other : {&naive, &truth}) (other->*tensor).fill((t.*tensor).values());
+    };
+    const auto compare = [&](const char* name, Tensor AttentionTensors::*tensor) {
+      found += test::parity(name, t.*tensor, naive.*tensor, truth.*tensor);
+    };
+    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+      for (auto input : kAttentionInputs) give(input);
+      forward(), NaiveAttention<T>(naive).forward(), NaiveAttention<double>(truth).forward();
+      compare("o", &AttentionTensors::o), compare("lse", &AttentionTensors::lse);
+
+      give(&AttentionTensors::o), give(&AttentionTensors::lse);
+      backward(), NaiveAttention<T>(naive).backward(), NaiveAttention<double>(truth).backward();
+      compare("dq", &AttentionTensors::dq), compare("dk", &AttentionTensors::dk), compare("dv", &AttentionTensors::dv);
+    });
+  }
+
+  void nothing_else_was_touched() {
+    const AttentionTensors fresh(c, backend.dtype);
+    for (auto input : kAttentionInputs) expect((t.*input).bytes() == (fresh.*input).bytes(), "an input changed");
+    for (auto output : kAttentionOutputs) expect((t.*output).sentinels_intact(), "a sentinel was overwritten");
+    expect(bench.ctx.scratch.mark() == 0, "scratch was not given back");
+  }
+};
+
+std::string problems(const Op& op, const Backend& backend, const AttentionCase& c) {
+  Trial trial(op, backend, c);
+  trial.parity();
+  trial.nothing_else_was_touched();
+  return trial.found;
+}
+
+TEST(Attention, HasNoProblems) {
+  for (const Backend& backend : backends())
+    for (const AttentionCase& c : cases()) EXPECT_EQ(problems(Op(), backend, c), "") << backend << ' ' << c;
+}
+
+// The worst error of dq, dk and dv against central differences of Σ do · o.
+double gradient_error(const Op& op, const AttentionCase& c) {
+  Trial trial(op, {"plain_f64", DType::f64, {}, true}, c);
+  AttentionTensors& t = trial.t;
+  const auto loss = [&] {
+    trial.forward();
+    return dot(t.do_.values(), t.o.values());
+  };
+  trial.forward();
+  trial.backward();
+  return std::max({gradient_error(t.q, t.dq, loss), gradient_error(t.k, t.dk, loss), gradient_error(t.v, t.dv, loss)});
+}
+
+constexpr AttentionCase kEverythingOn = {2, 2, 2, 9, 3, 4, 3, true, 1};
+
+TEST(AttentionGradient, MatchesCentralDifferences) {
+  for (const AttentionCase& c : {kEverythingOn, AttentionCase{2, 2, 1, 7, 0, 3, 5}, AttentionCase{2, 1, 3, 2, 6, 2, 2}})
+    EXPECT_LT(gradient_error(Op(), c), 1e-7) << c;
+}
+
+// The tests are tested: each of these ops is wrong in one way and must be found out.
+
+template <class F>
+Op forward_then(F mischief) {
+  Op op;
+  op.forward = [=](Ctx& ctx, View o, View lse, CView q, CView k, CView v, const AttentionOpt& opt) {
+    attention_forward(ctx, o, lse, q, k, v, opt);
+    mischief(o, lse, q);
+  };
+  return op;
+}
+
+// backward on arguments that `change` has spoilt
+template <class F>
+Op backward_with(F change) {
+  Op op;
+  op.backward = [=](Ctx& ctx, View dq, View dk, View dv, CView do_, CView o, CView lse, CView q, CView k, CView v,
+                    AttentionOpt opt) {
+    Tensor spoilt_o(o.shape, o.dtype), spoilt_lse(lse.shape, lse.dtype);
+    for (int64_t r = 0; r < o.rows(); ++r) {
+      std::copy_n(o.as<double>()[r], o.width(), spoilt_o.as<double>()[r]);
+      std::copy_n(lse.as<double>()[r], lse.width(), spoilt_lse.as<double>()[r]);
+    }
+    change(spoilt_o, spoilt_lse, opt);
+    attention_backward(ctx, dq, dk, dv, do_, spoilt_o, spoilt_lse, q, k, v, opt);
+  };
+  return op;
+}
+
+TEST(AttentionSabotage, IsFoundOut) {
+  const AttentionCase c{1, 2, 2, 30, 5, 8, 6, true, 3};
+  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, {}, true}, c); };
+  const auto first_row = [](CView v) { return const_cast<float*>(v.as<float>().data); };
+  using testing::HasSubstr;
+
+  EXPECT_EQ(found(Op()), "");
+  EXPECT_THAT(found(forward_then([&](View o, View, CView) { first_row(o)[23] = std::nanf(""); })),
+              HasSubstr("o: error nan"));
+  EXPECT_THAT(found(forward_then([&](View o, View, CView) { first_row(o)[3] += 1e-5f; })), HasSubstr("o: error"));
+  EXPECT_THAT(found(forward_then([&](View, View lse, CView) { first_row(lse)[0] += 1e-5f; })), HasSubstr("lse: error"));
+  EXPECT_THAT(found(forward_then([&](View o, View, CView) { first_row(o)[24] = 0; })), HasSubstr("a sentinel"));
+  EXPECT_THAT(found(forward_then([&](View, View, CView q) { first_row(q)[0] += 1; })), HasSubstr("an input changed"));
+
+  const auto error = [&](auto change) { return gradient_error(backward_with(change), kEverythingOn); };
+  EXPECT_LT(error([](Tensor&, Tensor&, AttentionOpt&) {}), 1e-7);
+  EXPECT_GT(error([](Tensor& o, Tensor&, AttentionOpt&) { o.fill(std::vector<double>(o.size())); }), 1e-3);  // no D
+  EXPECT_GT(error([](Tensor&, Tensor& lse, AttentionOpt&) { lse.fill(std::vector<double>(lse.size())); }), 1e-3);
+  EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { opt.first_key = {}; }), 1e-3);
+}
+
+}  // namespace
+}  // namespace rw::test

@@ -1,0 +1,142 @@
+// The cases of attention, their tensors, and a naive program to hold the twins against.
+#pragma once
+#include "layers/attention/attention.hpp"
+#include "tests/support/tensor.hpp"
+
+namespace rw::test {
+
+struct AttentionCase {
+  int64_t batch, groups, per_group, queries, prefix, d, e;
+  bool documents = false;
+  int64_t gap = 0;    // elements between rows
+  double spread = 1;  // of the scores, about
+
+  int64_t keys() const { return queries + prefix; }
+  int64_t heads() const { return groups * per_group; }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
+  return out << 'B' << c.batch << "_G" << c.groups << "_H" << c.heads() << "_Tq" << c.queries << "_Tk" << c.keys()
+             << "_d" << c.d << "_e" << c.e << (c.documents ? "_documents" : "") << "_gap" << c.gap;
+}
+
+// first_key of documents of random lengths: a new one starts with a chance of one in `mean`.
+inline std::vector<double> random_documents(int64_t batch, int64_t keys, unsigned seed, unsigned mean = 7) {
+  std::mt19937 generator(seed);
+  std::vector<double> first_key;
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t j = 0; j < keys; ++j)
+      first_key.push_back(j == 0 || generator() % mean == 0 ? static_cast<double>(j) : first_key.back());
+  return first_key;
+}
+
+struct AttentionTensors {
+  AttentionTensors(const AttentionCase& c_, DType t)
+      : c(c_),
+        q({c.batch, c.queries, c.heads() * c.d}, t, {}, c.gap),
+        k({c.batch, c.keys(), c.groups * c.d}, t, {}, c.gap),
+        v({c.batch, c.keys(), c.groups * c.e}, t, {}, c.gap),
+        do_({c.batch, c.queries, c.heads() * c.e}, t, {}, c.gap),
+        first_key({c.batch, c.keys()}, DType::i32),
+        o(do_.view().shape, t, {}, c.gap),
+        lse({c.batch, c.queries, c.heads()}, accumulator(t), {}, c.gap),
+        dq(q.view().shape, t, {}, c.gap),
+        dk(k.view().shape, t, {}, c.gap),
+        dv(v.view().shape, t, {}, c.gap) {
+    unsigned seed = 0;
+    for (Tensor* input : {&q, &k, &v, &do_}) input->fill(normal(input->size(), ++seed));
+    first_key.fill(random_documents(c.batch, c.keys(), 5));
+  }
+  AttentionOpt opt() const {
+    return {.head_width = c.d,
+            .scale = c.spread / std::sqrt(static_cast<double>(c.d)),
+            .first_key = c.documents ? CView(first_key) : CView{}};
+  }
+
+  AttentionCase c;
+  Tensor q, k, v, do_, first_key;  // inputs
+  Tensor o, lse, dq, dk, dv;       // outputs
+};
+
+inline constexpr std::array kAttentionInputs = {&AttentionTensors::q, &AttentionTensors::k, &AttentionTensors::v,
+                                                &AttentionTensors::do_, &AttentionTensors::first_key};
+inline constexpr std::array kAttentionOutputs = {&AttentionTensors::o, &AttentionTensors::lse, &AttentionTensors::dq,
+                                                 &AttentionTensors::dk, &AttentionTensors::dv};
+
+// The formulas over whole matrices [Tq, Tk], one head after the other, in the precision of T.
+template <class T>
+class NaiveAttention {
+ public:
+  explicit NaiveAttention(const AttentionTensors& t_) : t(t_), c(t_.c), scale(static_cast<T>(t_.opt().scale)) {}
+
+  void forward() {
+    each_head([&](int64_t b, int64_t h, int64_t g) {
+      scores(b, h, g);
+      for (int64_t i = 0; i < c.queries; ++i) {
+        T top = -std::numeric_limits<T>::infinity(), sum = 0;
+        for (int64_t j = 0; j < c.keys(); ++j) top = std::max(top, at(i, j));
+        for (int64_t j = 0; j < c.keys(); ++j) sum += std::exp(at(i, j) - top);
+        t.lse.as<T>()[b * c.queries + i][h] = top + std::log(sum);
+        T* out = t.o.as<T>()[b * c.queries + i] + h * c.e;
+        std::fill_n(out, c.e, T(0));
+        for (int64_t j = 0; j < c.keys(); ++j) {
+          const T p = std::exp(at(i, j) - top) / sum;
+          for (int64_t x = 0; x < c.e; ++x) out[x] += p * value(b, j, g)[x];
+        }
+      }
+    });
+  }
+
+  void backward() {
+    fill_zero(t.dq), fill_zero(t.dk), fill_zero(t.dv);
+    each_head([&](int64_t b, int64_t h, int64_t g) {
+      scores(b, h, g);
+      for (int64_t i = 0; i < c.queries; ++i) {
+        const int64_t row = b * c.queries + i;
+        const T *d_out = t.do_.as<T>()[row] + h * c.e, *query = t.q.as<T>()[row] + h * c.d;
+        T projection = 0;
+        for (int64_t x = 0; x < c.e; ++x) projection += d_out[x] * t.o.as<T>()[row][h * c.e + x];
+        for (int64_t j = 0; j < c.keys(); ++j) {
+          const T p = std::exp(at(i, j) - t.lse.as<T>()[row][h]);
+          T dp = 0;
+          for (int64_t x = 0; x < c.e; ++x) dp += d_out[x] * value(b, j, g)[x];
+          const T ds = scale * (p * (dp - projection));
+          for (int64_t x = 0; x < c.e; ++x) t.dv.as<T>()[b * c.keys() + j][g * c.e + x] += p * d_out[x];
+          for (int64_t x = 0; x < c.d; ++x) {
+            t.dq.as<T>()[row][h * c.d + x] += ds * key(b, j, g)[x];
+            t.dk.as<T>()[b * c.keys() + j][g * c.d + x] += ds * query[x];
+          }
+        }
+      }
+    });
+  }
+
+ private:
+  static void fill_zero(const Tensor& tensor) { const_cast<Tensor&>(tensor).fill(std::vector<double>(tensor.size())); }
+  const T* key(int64_t b, int64_t j, int64_t g) const { return t.k.as<T>()[b * c.keys() + j] + g * c.d; }
+  const T* value(int64_t b, int64_t j, int64_t g) const { return t.v.as<T>()[b * c.keys() + j] + g * c.e; }
+  T& at(int64_t i, int64_t j) { return s[static_cast<size_t>(i * c.keys() + j)]; }
+  template <class F>
+  void each_head(F&& f) {
+    for (int64_t b = 0; b < c.batch; ++b)
+      for (int64_t h = 0; h < c.heads(); ++h) f(b, h, h / c.per_group);
+  }
+  void scores(int64_t b, int64_t h, int64_t g) {
+    s.assign(static_cast<size_t>(c.queries * c.keys()), -std::numeric_limits<T>::infinity());
+    for (int64_t i = 0; i < c.queries; ++i)
+      for (int64_t j = 0; j < c.keys(); ++j) {
+        const int64_t first = c.documents ? t.first_key.as<int32_t>()[b][i + c.prefix] : 0;
+        if (j < first || j > i + c.prefix) continue;
+        T sum = 0;
+        for (int64_t x = 0; x < c.d; ++x) sum += t.q.as<T>()[b * c.queries + i][h * c.d + x] * key(b, j, g)[x];
+        at(i, j) = scale * sum;
+      }
+  }
+
+  const AttentionTensors& t;
+  AttentionCase c;
+  T scale;
+  std::vector<T> s;
+};
+
+}  // namespace rw::test

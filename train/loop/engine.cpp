@@ -1,0 +1,182 @@
+#include "train/loop/engine.hpp"
+
+#include <cmath>
+
+#include "core/base/user_error.hpp"
+#include "layers/loss/linear_cross_entropy.hpp"
+#include "optim/adamw.hpp"
+#include "optim/clip.hpp"
+
+namespace rw {
+namespace {
+
+int64_t count_targets(View target) {
+  int64_t count = 0;
+  for (int64_t r = 0; r < target.rows(); ++r)
+    for (int64_t c = 0; c < target.width(); ++c) count += target.as<int32_t>()[r][c] != kIgnore;
+  return count;
+}
+
+bool is_finite(CView v) {
+  bool finite = true;
+  visit_dtype<double, float>(v.dtype, [&]<class T>() {
+    for (int64_t r = 0; r < v.rows() && finite; ++r)
+      for (int64_t c = 0; c < v.width() && finite; ++c) finite = std::isfinite(v.as<T>()[r][c]);
+  });
+  return finite;
+}
+
+double sum(CView v) {
+  double total = 0;
+  visit_dtype<double, float>(v.dtype, [&]<class T>() {
+    for (int64_t i = 0; i < v.width(); ++i) total += static_cast<double>(v.as<T>().data[i]);
+  });
+  return total;
+}
+
+double first(CView v) {
+  double value = 0;
+  visit_dtype<double, float>(v.dtype, [&]<class T>() { value = static_cast<double>(*v.as<T>().data); });
+  return value;
+}
+
+}  // namespace
+
+Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry)
+    : options_(options), model_(config), layout_(lay_out_parameters(model_)) {
+  const EngineOptions& o = options_;
+  RW_CHECK(o.sequences > 0 && o.micro_batch > 0 && o.length > 0, o.sequences, o.micro_batch, o.length);
+  options_.micro_batch = std::min(o.micro_batch, o.sequences);
+  for (const ParamRange& range : layout_.ranges) {
+    const int64_t end = (range.offset + range.count + kRangeAlign - 1) / kRangeAlign * kRangeAlign;
+    if (decay_runs_.empty() || decay_runs_.back().decay != range.decay)
+      decay_runs_.push_back({range.offset, 0, range.decay});
+    decay_runs_.back().count = end - decay_runs_.back().offset;
+  }
+  model_.prepare_positions(o.device, o.dtype, o.length);
+
+  // Token views: token, target, first_key, and the positions of a micro-batch.
+  const int64_t rows_of_tokens = 3 * o.sequences + o.micro_batch;
+  token_buffer_ = Buffer(o.device, {rows_of_tokens, o.length}, DType::i32);
+  const auto part = [&](int64_t at, int64_t count) { return rows(token_buffer_.view(), at, count); };
+  token_ = part(0, o.sequences), target_ = part(o.sequences, o.sequences);
+  if (o.documents) first_key_ = part(2 * o.sequences, o.sequences);
+  position_ = part(3 * o.sequences, o.micro_batch);
+  for (int64_t r = 0; r < o.micro_batch; ++r)
+    for (int64_t t = 0; t < o.length; ++t) position_.as<int32_t>()[r][t] = static_cast<int32_t>(t);
+
+  // The dry run: parameters at addresses that nobody may touch.
+  Arena nowhere = Arena::measuring("parameters", o.device);
+  const auto fake = [&](DType dtype) { return nowhere.take({layout_.elements}, dtype, "parameters"); };
+  bind_parameters(model_, fake(o.dtype), fake(accumulator(o.dtype)));
+  const View norm = nowhere.take({1}, accumulator(o.dtype), "norm"), clip = nowhere.take({1}, norm.dtype, "clip");
+  const View nll = nowhere.take({o.sequences * o.length}, accumulator(o.dtype), "nll");
+  const View flat = nowhere.take({layout_.elements}, accumulator(o.dtype), "gradient");
+  const std::function<void(Ctx&)> work[] = {
+      [&](Ctx& ctx) { run_micro_batches(ctx, nll, 1, 1); },
+      [&](Ctx& ctx) { clip_factor(ctx, norm, clip, flat, o.clip); },
+      [&](Ctx& ctx) {
+        const int64_t count = o.micro_batch * o.length;
+        model_.evaluate(ctx, range_of(nll, {0, count, false}, {count}), batch(0, o.micro_batch));
+      }};
+  const ArenaSizes sizes = measure(o.device, work);
+
+  const auto elements = static_cast<size_t>(layout_.elements);
+  plan_ = {.weights = elements * size_of(o.dtype),
+           .gradients = elements * size_of(accumulator(o.dtype)),
+           .moments = 2 * elements * size_of(accumulator(o.dtype)),
+           .activations = sizes.saved,
+           .scratch = sizes.scratch,
+           .tokens = static_cast<size_t>(rows_of_tokens * o.length) * size_of(DType::i32)};
+  if (dry) return;
+
+  value_ = Buffer(o.device, {layout_.elements}, o.dtype);
+  for (Buffer* buffer : {&grad_, &m_, &v_}) *buffer = Buffer(o.device, {layout_.elements}, accumulator(o.dtype));
+  bind_parameters(model_, value_, grad_);
+  workspace_ = std::make_unique<Workspace>(o.device, sizes);
+  nll_ = Buffer(o.device, nll.shape, nll.dtype);
+  norm_ = Buffer(o.device, {1}, norm.dtype), clip_ = Buffer(o.device, {1}, norm.dtype);
+}
+
+Engine::Engine(const ModelConfig& config, const EngineOptions& options) : Engine(config, options, false) {}
+
+MemoryPlan Engine::plan(const ModelConfig& config, const EngineOptions& options) {
+  return Engine(config, options, true).plan_;
+}
+
+std::vector<StateTensor> Engine::state() {
+  std::vector<StateTensor> out;
+  size_t next = 0;
+  model_.each([&](const Param& p) {
+    const ParamRange& range = layout_.ranges[next++];
+    add_state(out, p, range_of(m_.view(), range, p.shape), range_of(v_.view(), range, p.shape));
+  });
+  return out;
+}
+
+Batch Engine::batch(int64_t first_row, int64_t count) const {
+  const auto part = [&](View v) { return v.empty() ? v : rows(v, first_row, count); };
+  return {part(token_), part(target_), rows(position_, 0, count), part(first_key_)};
+}
+
+void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
+  const int64_t length = options_.length;
+  const View by_sequence = reshape(nll, {options_.sequences, length});
+  for (int64_t at = 0; at < options_.sequences; at += options_.micro_batch) {
+    const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
+    const Draws draws{
+        .dropout = model_.config.dropout,
+        .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};
+    model_.forward_backward(ctx, reshape(rows(by_sequence, at, count), {count * length}), batch(at, count), draws,
+                            scale, at == 0 ? Grad::overwrite : Grad::accumulate, options_.recompute);
+  }
+}
+
+Engine::StepResult Engine::step(int64_t step, double lr) {
+  Ctx& ctx = workspace_->ctx;
+  StepResult result{.targets = count_targets(target_)};
+  run_micro_batches(ctx, nll_, step, 1.0 / static_cast<double>(std::max<int64_t>(result.targets, 1)));
+  clip_factor(ctx, norm_, clip_, grad_, options_.clip);
+  result.loss = sum(nll_) / static_cast<double>(std::max<int64_t>(result.targets, 1));
+  result.grad_norm = first(norm_);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
+  for (const ParamRange& run : decay_runs_) {
+    const auto part = [&](const Buffer& b) { return range_of(b.view(), run, {run.count}); };
+    adamw(ctx, part(value_), part(m_), part(v_), part(grad_), clip_,
+          {.lr = lr,
+           .beta1 = options_.beta1,
+           .beta2 = options_.beta2,
+           .eps = options_.eps,
+           .weight_decay = run.decay ? options_.weight_decay : 0,
+           .step = step});
+  }
+  return result;
+}
+
+CView Engine::evaluate(int64_t count) {
+  RW_CHECK(count > 0 && count <= options_.micro_batch, count);
+  const View nll = range_of(nll_.view(), {0, count * options_.length, false}, {count * options_.length});
+  model_.evaluate(workspace_->ctx, nll, batch(0, count));
+  return nll;
+}
+
+void Engine::report_non_finite(int64_t step, double loss) {
+  std::string where = "the loss";
+  const auto search = [&](const char* what, auto view_of) {
+    bool found = false;
+    model_.each([&](const Param& p) {
+      if (found || is_finite(view_of(p))) return;
+      found = true, where = what + p.name();
+    });
+    return found;
+  };
+  if (!search("weight ", [](const Param& p) { return p.value; }))
+    search("gradient of ", [](const Param& p) { return p.grad; });
+  std::ostringstream text;
+  text << "not finite at step " << step << ": " << where << " (loss " << loss << ")";
+  throw UserError(
+      Exit::non_finite, text.str(),
+      "nothing was updated; the last checkpoint is intact\ntry a smaller --lr, a longer --warmup, or --clip 1");
+}
+
+}  // namespace rw

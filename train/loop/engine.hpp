@@ -1,0 +1,84 @@
+// A model in training: its parameters, gradients and moments, the memory that a step needs, and the step itself.
+//
+// One optimizer step over S sequences of T tokens, cut into micro-batches, with n the number of targets of all of them:
+//
+//   loss = Σ nll / n,   g = Σ_micro ∂(Σ nll / n),   g' = g · min(1, clip / ‖g‖),   AdamW(g')
+//
+// so how the step is cut changes nothing but rounding.
+#pragma once
+#include <memory>
+
+#include "layers/parameters.hpp"
+#include "layers/transformer/model.hpp"
+#include "train/checkpoint/checkpoint.hpp"
+#include "train/loop/workspace.hpp"
+
+namespace rw {
+
+struct EngineOptions {
+  Device device{};
+  DType dtype = DType::f32;
+  int64_t sequences = 1;    // S, of one optimizer step
+  int64_t micro_batch = 1;  // sequences of one forward; need not divide S
+  int64_t length = 1;       // T
+  bool documents = true;    // first_key is given
+  Recompute recompute = Recompute::none;
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
+  uint64_t seed = 1;
+};
+
+// Bytes, by what they are for.
+struct MemoryPlan {
+  size_t weights = 0, gradients = 0, moments = 0, activations = 0, scratch = 0, tokens = 0;
+  size_t total() const { return weights + gradients + moments + activations + scratch + tokens; }
+};
+
+class Engine {
+ public:
+  // The memory that an Engine takes, from a dry run of its own step; nothing of that size is allocated.
+  static MemoryPlan plan(const ModelConfig&, const EngineOptions&);
+
+  // Weights are zero until initialise() or a checkpoint sets them. UserError(Exit::memory) if there is not enough.
+  Engine(const ModelConfig&, const EngineOptions&);
+
+  void initialise() { initialise_parameters(model_, options_.seed); }
+  std::vector<StateTensor> state();  // what a checkpoint holds
+  const Model& model() const { return model_; }
+  const EngineOptions& options() const { return options_; }
+  const MemoryPlan& memory() const { return plan_; }
+
+  // To be filled by the caller before step() and evaluate(): i32 [S, T].
+  View token() const { return token_; }
+  View target() const { return target_; }
+  View first_key() const { return first_key_; }  // empty without documents
+
+  struct StepResult {
+    double loss = 0;  // nats per target
+    double grad_norm = 0;
+    int64_t targets = 0;
+  };
+  // `step` counts from 1. Throws UserError(Exit::non_finite), naming the first bad tensor, before anything is updated.
+  StepResult step(int64_t step, double lr);
+
+  // Negative log-likelihoods [count · T] of the first `count` sequences, at most micro_batch; valid until the next
+  // call.
+  CView evaluate(int64_t count);
+
+ private:
+  Engine(const ModelConfig&, const EngineOptions&, bool dry);
+  Batch batch(int64_t first, int64_t count) const;
+  void run_micro_batches(Ctx&, View nll, int64_t step, double scale);
+  [[noreturn]] void report_non_finite(int64_t step, double loss);
+
+  EngineOptions options_;
+  Model model_;
+  ParamLayout layout_;
+  std::vector<ParamRange> decay_runs_;  // of neighbours with the same decay
+  MemoryPlan plan_;
+  Buffer token_buffer_, value_, grad_, m_, v_;
+  View token_, target_, first_key_, position_;
+  std::unique_ptr<Workspace> workspace_;
+  Buffer nll_, norm_, clip_;
+};
+
+}  // namespace rw

@@ -11,7 +11,6 @@
 
 namespace rw {
 
-enum class Recompute { none, norms, block };
 
 // A length of training: optimizer steps, or tokens, or wall time ("200M tok", "3000 steps", "10min").
 struct Settings {

@@ -18,10 +18,6 @@
 
 namespace rw {
 
-// What a block keeps from forward to backward: everything; all but the norms' outputs and the activations, which cost
-// little to compute again; or only its input.
-enum class Recompute { none, norms, block };
-
 struct Draws {
   double dropout = 0;  // probability; 0 in evaluation
   DrawKey key{};       // site is set by the block

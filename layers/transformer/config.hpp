@@ -9,6 +9,10 @@ namespace rw {
 enum class MlpKind { swiglu, gelu, gelu_tanh };
 enum class PositionKind { rope, learned };
 
+// What a block keeps from forward to backward: everything; all but the norms' outputs and the activations, which cost
+// little to compute again; or only its input.
+enum class Recompute { none, norms, block };
+
 struct ModelConfig {
   int64_t vocab = 0;       // V: rows of the embedding
   int64_t layers = 0;      // L

@@ -1,6 +1,7 @@
 // The two arenas of a Ctx, sized by a dry run of what will be computed in them.
 #pragma once
 #include <functional>
+#include <span>
 
 #include "core/ctx.hpp"
 

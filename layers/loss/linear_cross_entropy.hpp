@@ -8,24 +8,31 @@
 //
 //   dz = scale · (p - onehot(target)),   dx = dz · w,   dw (+)= dzᵀ · x
 //
-// Shapes   x, dx [..., C]; w, dw [V, C]; target i32, nll: rows elements. dw may be empty with Grad::skip.
+// Shapes   x, dx [..., C]; w, dw [V, C]; target i32, nll: rows elements, without gaps. dw may be empty with Grad::skip.
 // DTypes   f64, f32, one for all but target.
 // Aliasing dx may be x; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a target is neither kIgnore nor in [0, V): the
-//          message has the row and the target.
-// Memory   kLossChunk rows of logits in ctx.scratch (fewer for a large V: at most 16 MiB, at least 32 rows).
+//          message has the row and the target, and nothing has been written.
+// Not finite  a logit of NaN or +infinity makes its row's nll NaN, one of -infinity counts as probability 0.
+// Memory   loss_chunk_rows rows of logits in ctx.scratch: as many as fit logit_bytes, at least kLossRows, the rows
+//          spread evenly over the chunks.
 #pragma once
 #include "core/math/gemm.hpp"
 
 namespace rw {
 
 inline constexpr int32_t kIgnore = -1;
+inline constexpr int64_t kLossBytes = 128 << 20;
+inline constexpr int64_t kLossRows = 32;
 
-void linear_cross_entropy(Ctx&, View nll, CView x, CView w, CView target);
+int64_t loss_chunk_rows(int64_t rows, int64_t vocab, DType, int64_t logit_bytes = kLossBytes);
+
+void linear_cross_entropy(Ctx&, View nll, CView x, CView w, CView target, int64_t logit_bytes = kLossBytes);
 void linear_cross_entropy_with_gradient(Ctx&, View nll, View dx, View dw, CView x, CView w, CView target, double scale,
-                                        Grad);
+                                        Grad, int64_t logit_bytes = kLossBytes);
 
-// One chunk, in place: z becomes dz where `gradient`, and is left as it pleases otherwise.
+// One chunk, in place: z [rows, V] becomes dz where `gradient`, and is left as it pleases otherwise. The targets have
+// been checked.
 void softmax_cross_entropy(Ctx&, View nll, View z, CView target, double scale, bool gradient);
 
 using SoftmaxCrossEntropy = Twin<decltype(softmax_cross_entropy)>;

@@ -1,8 +1,8 @@
 // The one place that picks a twin. An op's .cpp says, after its checks,
 //   dispatch<cpu::f, fast::f>(__func__, ctx, x.dtype, y, x, ...);
-// with `no_twin`, or nothing, where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32 on
-// the CPU (Highway or oneDNN); `cuda` twins for a GPU. A missing twin is an error, never a fallback; only between the
-// two CPU twins there is a choice, and ctx.plain makes it.
+// with `no_twin`, or nothing, where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32
+// on the CPU (Highway or oneDNN); `cuda` twins for a GPU. A missing twin is an error, never a fallback; only between
+// the two CPU twins there is a choice, and ctx.plain makes it.
 #pragma once
 #include "core/base/isa.hpp"
 #include "core/ctx.hpp"

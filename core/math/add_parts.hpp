@@ -1,7 +1,7 @@
 #pragma once
+#include "core/base/parallel.hpp"
 #include "core/ctx.hpp"
 #include "core/math/row_parts.hpp"
-#include "core/base/parallel.hpp"
 
 namespace rw {
 

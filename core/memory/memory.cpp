@@ -17,8 +17,9 @@ Memory::Memory(Device device, size_t bytes) : bytes_(bytes) {
   const size_t rounded = (bytes + align - 1) / align * align;
   data_ = static_cast<std::byte*>(rounded < bytes ? nullptr : std::aligned_alloc(align, rounded));
   if (!data_)
-    throw UserError(Exit::memory, "cannot allocate " + std::to_string(bytes >> 20) + " MiB",
-                    "the machine has not enough free memory; a smaller --micro-batch, or --recompute block, needs less");
+    throw UserError(
+        Exit::memory, "cannot allocate " + std::to_string(bytes >> 20) + " MiB",
+        "the machine has not enough free memory; a smaller --micro-batch, or --recompute block, needs less");
   if (align == kHuge) madvise(data_, rounded, MADV_HUGEPAGE);  // a wish, not a need
 }
 

@@ -93,7 +93,8 @@ BasicView<Byte> reshape(BasicView<Byte> v, Shape shape) {  // other dimensions, 
 
 inline bool same(CView a, CView b) { return a.data == b.data && a.shape == b.shape && a.row_stride == b.row_stride; }
 
-// No byte belongs to both (an empty view has none). Column slices of one wider tensor are disjoint although their address ranges overlap.
+// No byte belongs to both (an empty view has none). Column slices of one wider tensor are disjoint although their
+// address ranges overlap.
 inline bool disjoint(CView a, CView b) {
   if (a.empty() || b.empty()) return true;
   const auto begin = [](CView v) { return reinterpret_cast<intptr_t>(v.data); };

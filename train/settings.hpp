@@ -11,7 +11,6 @@
 
 namespace rw {
 
-
 // A length of training: optimizer steps, or tokens, or wall time ("200M tok", "3000 steps", "10min").
 struct Settings {
   ModelConfig model;  // vocab comes from the tokenizer of the data
@@ -37,7 +36,7 @@ struct Settings {
     double lr = 1e-3;
     double min_lr = 0.1;  // share of lr at the end of linear, cosine and wsd
     ScheduleKind schedule = ScheduleKind::cosine;
-    int64_t warmup = 0;       // steps; 0: 2 % of the run, at least 10
+    int64_t warmup = 0;        // steps; 0: 2 % of the run, at least 10
     double decay_share = 0.2;  // of the run, for wsd
     double weight_decay = 0.1;
     double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
@@ -45,14 +44,14 @@ struct Settings {
   } optimizer;
 
   struct Run {
-    std::string out;             // run folder
-    bool overwrite = false;      // an existing run folder is moved aside
-    int64_t log_every = 10;      // steps
-    int64_t eval_every = 0;      // steps; 0: ten times in the run
+    std::string out;              // run folder
+    bool overwrite = false;       // an existing run folder is moved aside
+    int64_t log_every = 10;       // steps
+    int64_t eval_every = 0;       // steps; 0: ten times in the run
     int64_t eval_tokens = 65536;  // of the validation set, at each evaluation; 0: all
-    int64_t save_every = 0;      // steps; 0: at evaluations
-    int64_t keep = 2;            // newest checkpoints kept, besides the best
-    int64_t sample_tokens = 96;  // length of the sample at each evaluation; 0: none
+    int64_t save_every = 0;       // steps; 0: at evaluations
+    int64_t keep = 2;             // newest checkpoints kept, besides the best
+    int64_t sample_tokens = 96;   // length of the sample at each evaluation; 0: none
     std::string sample_prompt;
   } run;
 };

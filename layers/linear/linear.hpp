@@ -2,9 +2,8 @@
 //
 //   dx = dy · w        dw (+)= dyᵀ · x        dbias (+)= Σ_rows dy
 //
-// Shapes x [..., in], y [..., out], w [out, in], bias [out] or none. The weight may be several projections of one input,
-// one under the other; `parts` name them in files.
-// Errors rw::Error as in core/math/gemm.hpp.
+// Shapes x [..., in], y [..., out], w [out, in], bias [out] or none. The weight may be several projections of one
+// input, one under the other; `parts` name them in files. Errors rw::Error as in core/math/gemm.hpp.
 #pragma once
 #include "core/math/gemm.hpp"
 

@@ -42,7 +42,9 @@ ModelConfig config_of(const Variant& variant) {
 
 class ModelVariants : public testing::TestWithParam<Variant> {};
 INSTANTIATE_TEST_SUITE_P(Variants, ModelVariants, testing::ValuesIn(kVariants),
-                         [](const testing::TestParamInfo<Variant>& variant) { return std::string(variant.param.name); });
+                         [](const testing::TestParamInfo<Variant>& variant) {
+                           return std::string(variant.param.name);
+                         });
 
 TEST_P(ModelVariants, GradientsMatchCentralDifferences) {
   TestModel m(config_of(GetParam()), DType::f64, 2, 5);

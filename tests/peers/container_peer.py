@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy
 
-PROGRAM = Path(os.environ["ROPEWALK_BUILD"], "write_container")
+PROGRAM = Path(os.environ["ROPEWALK_TEST_BUILD"], "write_container")
 
 
 class Container(unittest.TestCase):

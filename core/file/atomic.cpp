@@ -88,7 +88,8 @@ void replace_folder(const fs::path& with, const fs::path& folder) {
   if (errno != EEXIST && errno != ENOTEMPTY) throw write_error(folder, errno);
   if (::renameat2(AT_FDCWD, with.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) {
     sync_folder(folder_of(folder));
-    fs::remove_all(with);
+    std::error_code ignored;  // what is left has a temporary name
+    fs::remove_all(with, ignored);
     return;
   }
   if (errno != EINVAL && errno != ENOSYS) throw write_error(folder, errno);

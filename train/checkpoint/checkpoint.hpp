@@ -90,6 +90,8 @@ class Checkpoint {
 
  private:
   Checkpoint(std::filesystem::path folder, Container container);
+  static Checkpoint open_one(const std::filesystem::path& folder_or_file);
+  static Checkpoint open_newest(const std::filesystem::path& checkpoints, std::vector<std::string>* skipped);
 
   std::filesystem::path folder_;
   Container container_;

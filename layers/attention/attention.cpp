@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "layers/attention/attention_sizes.hpp"
+#include "layers/attention/attention_tiles.hpp"
 
 namespace rw {
 namespace {
@@ -40,6 +40,9 @@ AttentionSizes check_inputs(const Expect& expect, const Ctx& ctx, CView q, CView
   return sizes;
 }
 
+// Which twin dispatch picks, for the scratch that it wants.
+bool runs_plain(const Ctx& ctx, CView q) { return ctx.plain || q.dtype == DType::f64; }
+
 }  // namespace
 
 void attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, const AttentionOpt& opt) {
@@ -53,8 +56,10 @@ void attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, co
   RW_CHECK(disjoint_from_all(lse, o, q, k, v, opt.first_key), lse, o, q, k, v);
 
   const ArenaScope scope(ctx.scratch);
-  const View scratch = ctx.scratch.take({sizes.batch * sizes.heads, sizes.keys}, q.dtype, "attention.scores");
-  dispatch<cpu::attention_forward>(__func__, ctx, q.dtype, o, lse, q, k, v, opt, scratch);
+  const Shape of_scratch = runs_plain(ctx, q) ? Shape{sizes.batch * sizes.heads, sizes.keys}
+                                              : Shape{AttentionTiles(q, k, v, opt).forward_scratch()};
+  const View scratch = ctx.scratch.take(of_scratch, q.dtype, "attention_forward");
+  dispatch<cpu::attention_forward, fast::attention_forward>(__func__, ctx, q.dtype, o, lse, q, k, v, opt, scratch);
 }
 
 void attention_backward(Ctx& ctx, View dq, View dk, View dv, CView do_, CView o, CView lse, CView q, CView k, CView v,
@@ -73,7 +78,11 @@ void attention_backward(Ctx& ctx, View dq, View dk, View dv, CView do_, CView o,
   RW_CHECK(disjoint_from_all(dk, dq, do_, o, lse, q, k, v, opt.first_key), dk, dq, do_, o, lse, q, k, v);
   RW_CHECK(disjoint_from_all(dv, dk, dq, do_, o, lse, q, k, v, opt.first_key), dv, dk, dq, do_, o, lse, q, k, v);
 
-  dispatch<cpu::attention_backward>(__func__, ctx, q.dtype, dq, dk, dv, do_, o, lse, q, k, v, opt, View{});
+  const ArenaScope scope(ctx.scratch);
+  const int64_t elements = runs_plain(ctx, q) ? 0 : AttentionTiles(q, k, v, opt).backward_scratch();
+  const View scratch = ctx.scratch.take({elements}, q.dtype, "attention_backward");
+  dispatch<cpu::attention_backward, fast::attention_backward>(__func__, ctx, q.dtype, dq, dk, dv, do_, o, lse, q, k, v,
+                                                              opt, scratch);
 }
 
 }  // namespace rw

@@ -18,7 +18,7 @@ struct Op {
 // Tiles hold 96 query rows (of all heads of a group) and 64 keys; vectors 4, 8 or 16.
 std::vector<AttentionCase> cases() {
   std::vector<AttentionCase> all;
-  for (int64_t queries : {1, 2, 3, 15, 16, 17, 48, 49, 63, 65, 95, 96, 97, 131})
+  for (int64_t queries : {1, 2, 3, 15, 16, 17, 63, 64, 65, 95, 96, 97, 131})
     all.push_back({1, 1, 1, queries, 0, 5, 3, queries % 2 == 0, queries % 3});
   for (int64_t prefix : {1, 3, 61, 62, 63, 127, 195}) {  // Tq = 1 is decoding
     all.push_back({2, 1, 1, 1, prefix, 8, 8});
@@ -32,7 +32,7 @@ std::vector<AttentionCase> cases() {
   }
   for (int64_t groups : {1, 2, 4})  // MQA, GQA, MHA
     all.push_back({3, groups, 4 / groups, 30, 11, 12, 20, true, 16});
-  all.insert(all.end(), {{1, 1, 1, 200, 60, 256, 256}, {2, 2, 2, 140, 9, 64, 64, true}, {2, 3, 1, 230, 0, 64, 64}});
+  all.insert(all.end(), {{1, 1, 1, 97, 40, 256, 256}, {1, 2, 2, 140, 9, 64, 64, true}, {1, 2, 1, 195, 0, 64, 64}});
   return all;
 }
 
@@ -61,7 +61,10 @@ struct Trial {
       for (AttentionTensors* other : {&naive, &truth}) (other->*tensor).fill((t.*tensor).values());
     };
     const auto compare = [&](const char* name, Tensor AttentionTensors::*tensor) {
-      found += test::parity(name, t.*tensor, naive.*tensor, truth.*tensor);
+      if (largest((truth.*tensor).values()) > 0)
+        found += test::parity(name, t.*tensor, naive.*tensor, truth.*tensor);
+      else  // one visible key: <do, v> - D, the same sum twice, in whatever order
+        expect(largest((t.*tensor).values()) < 1e-5, "not zero");
     };
     visit_dtype<double, float>(backend.dtype, [&]<class T>() {
       for (auto input : kAttentionInputs) give(input);

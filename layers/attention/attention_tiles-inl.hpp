@@ -1,0 +1,120 @@
+// The arithmetic of a tile: products of small matrices in cache, and 2^x. Included once for each instruction set.
+#if defined(RW_LAYERS_ATTENTION_TILES_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef RW_LAYERS_ATTENTION_TILES_INL_HPP
+#undef RW_LAYERS_ATTENTION_TILES_INL_HPP
+#else
+#define RW_LAYERS_ATTENTION_TILES_INL_HPP
+#endif
+#include "core/math/simd-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace rw::HWY_NAMESPACE {
+namespace {
+
+using Vector = hn::Vec<Full>;
+constexpr size_t kLanes = HWY_LANES(float);
+constexpr size_t kBlockRows = kLanes == 16 ? 8 : 4;  // with three vectors a row: 24 or 12 sums in registers
+
+// The left matrix of a product: element (i, k) at data[i · of_row + k · of_depth].
+struct Left {
+  const float* data;
+  size_t of_row, of_depth;
+};
+struct Right {
+  const float* data;
+  size_t stride;
+};
+
+// c[i][x] = Σ_k a(i, k) · b[k][x], or += with `add`: M rows, N vectors.
+template <size_t M, size_t N>
+HWY_NOINLINE void block(float* HWY_RESTRICT c, size_t c_stride, Left a, Right b, size_t depth, bool add) {
+  const Full d;
+  Vector sum[M][N];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (size_t x = 0; x < N; ++x) sum[i][x] = add ? hn::LoadU(d, c + i * c_stride + x * kLanes) : hn::Zero(d);
+  const float *HWY_RESTRICT left = a.data, *HWY_RESTRICT right = b.data;
+  for (size_t k = 0; k < depth; ++k, left += a.of_depth, right += b.stride) {
+    Vector of_b[N];
+#pragma GCC unroll 4
+    for (size_t x = 0; x < N; ++x) of_b[x] = hn::LoadU(d, right + x * kLanes);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < M; ++i) {
+      const Vector of_a = hn::Set(d, left[i * a.of_row]);
+#pragma GCC unroll 4
+      for (size_t x = 0; x < N; ++x) sum[i][x] = hn::MulAdd(of_a, of_b[x], sum[i][x]);
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t i = 0; i < M; ++i)
+#pragma GCC unroll 4
+    for (size_t x = 0; x < N; ++x) hn::StoreU(sum[i][x], d, c + i * c_stride + x * kLanes);
+}
+
+// The same for any number of rows and of columns, both rounded up: rows to kBlockRows, columns to kLanes.
+HWY_INLINE void product(float* c, size_t c_stride, Left a, Right b, size_t rows, size_t columns, size_t depth,
+                        bool add) {
+  for (size_t x = 0; x < columns;) {
+    const size_t left = (columns - x + kLanes - 1) / kLanes, n = left == 4 ? 2 : left < 3 ? left : 3;
+    for (size_t i = 0; i < rows; i += kBlockRows) {
+      float* to = c + i * c_stride + x;
+      const Left from{a.data + i * a.of_row, a.of_row, a.of_depth};
+      const Right by{b.data + x, b.stride};
+      if (n == 3)
+        block<kBlockRows, 3>(to, c_stride, from, by, depth, add);
+      else if (n == 2)
+        block<kBlockRows, 2>(to, c_stride, from, by, depth, add);
+      else
+        block<kBlockRows, 1>(to, c_stride, from, by, depth, add);
+    }
+    x += n * kLanes;
+  }
+}
+
+// 2^x for x ≤ 0, with a relative error below 1e-7; 2^0 = 1; 0 where 2^x < 2^-125; NaN for NaN.
+HWY_INLINE Vector exp2_of(Vector x) {
+  const Full d;
+  const hn::RebindToUnsigned<Full> du;
+  const Vector low = hn::Set(d, -125.0f), shift = hn::Set(d, 0x1.8p23f);
+  const Vector clamped = hn::Max(low, x);          // in this order NaN stays NaN
+  const Vector shifted = hn::Add(clamped, shift);  // x rounded to an integer, in the low bits
+  const Vector f = hn::Sub(clamped, hn::Sub(shifted, shift));
+  Vector p = hn::Set(d, 0.00015453163359779865f);  // (2^f - 1) / f on [-1/2, 1/2]
+  p = hn::MulAdd(p, f, hn::Set(d, 0.0013390863314270973f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.009618083015084267f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.055503569543361664f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.24022650718688965f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.6931471824645996f));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
+  const auto bits = hn::Add(hn::BitCast(du, p), hn::ShiftLeft<23>(hn::BitCast(du, shifted)));
+  return hn::IfThenZeroElse(hn::Lt(x, low), hn::BitCast(d, bits));
+}
+
+// to[c][r] = factor · from(r)[c]: rows become columns.
+template <class From>
+HWY_INLINE void transpose_in(float* to, size_t stride, size_t rows, size_t width, float factor, From&& from) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float* row = from(r);
+    for (size_t c = 0; c < width; ++c) to[c * stride + r] = factor * row[c];
+  }
+  for (size_t r = rows; r % kLanes != 0; ++r)
+    for (size_t c = 0; c < width; ++c) to[c * stride + r] = 0;
+}
+
+// to[r][c] = factor · from(r)[c], with zeros up to `stride`.
+template <class From>
+HWY_INLINE void copy_rows(float* to, size_t stride, size_t rows, size_t width, float factor, From&& from) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float* row = from(r);
+    float* out = to + r * stride;
+    for_columns(width, [&](auto d, size_t c)
+                           HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(d, factor), hn::LoadU(d, row + c)), d, out + c); });
+    for (size_t c = width; c < stride; ++c) out[c] = 0;
+  }
+}
+
+}  // namespace
+}  // namespace rw::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,58 @@
+// How the fast twin cuts attention into tiles, and what scratch that takes.
+//
+// A row is a pair (query, head of the group), row = query · (H / G) + head: the heads of a group share their keys, so
+// their rows lie in one tile. Scores are held transposed, [key][row], with rows in the lanes of vectors: maxima and
+// sums over keys need no horizontal step, and keys and values are read one number at a time, in their own layout.
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/parallel.hpp"
+#include "layers/attention/attention_sizes.hpp"
+
+namespace rw {
+
+inline constexpr int64_t kRowTile = 96;
+inline constexpr int64_t kKeyTile = 64;
+inline constexpr int64_t kLaneGroup = 16;  // a multiple of every vector's lanes; rows are cut here along the diagonal
+inline constexpr int64_t kFewRows = 6;     // up to here a row at a time is faster than a tile: decoding
+
+constexpr int64_t padded(int64_t n) { return (n + kLaneGroup - 1) / kLaneGroup * kLaneGroup; }
+
+struct AttentionTiles : AttentionSizes {
+  using AttentionSizes::AttentionSizes;
+
+  int64_t pairs() const { return batch * groups; }  // (sample, group)
+  int64_t rows() const { return queries * heads_per_group(); }
+  int64_t row_tiles() const { return (rows() + kRowTile - 1) / kRowTile; }
+  bool few_rows() const { return rows() <= kFewRows; }
+
+  // Backward sums dk and dv of a pair over its row tiles, in order. Where there are few pairs, the tiles are cut into
+  // runs of about equal work, each with its own sums, which are then added in order. The number of runs depends on
+  // the shapes only, and so do the bits.
+  int64_t runs() const { return std::clamp<int64_t>((16 + pairs() - 1) / pairs(), 1, (row_tiles() + 7) / 8); }
+  int64_t run_begin(int64_t run) const {  // work grows like the square of the position, apart from the prefix
+    const double share = std::sqrt(static_cast<double>(run) / static_cast<double>(runs()));
+    return std::min(row_tiles(), static_cast<int64_t>(std::lround(share * static_cast<double>(row_tiles()))));
+  }
+
+  // f32 elements that one thread works in. attention_simd.cpp takes them apart.
+  int64_t forward_part() const {
+    if (few_rows()) return rows() * padded(keys);
+    return kRowTile * (width + kKeyTile + padded(value_width) + 5) + kKeyTile * (padded(width) + padded(value_width));
+  }
+  int64_t backward_part() const {
+    const int64_t both = padded(width) + padded(value_width);
+    return kRowTile * (width + value_width + both + 2 * kKeyTile + padded(width) + 4) + 2 * kKeyTile * both;
+  }
+  int64_t forward_items() const { return few_rows() ? pairs() : pairs() * row_tiles(); }
+  int64_t backward_items() const { return pairs() * runs(); }
+  int64_t forward_parts() const { return std::min<int64_t>(threads(), forward_items()); }
+  int64_t backward_parts() const { return std::min<int64_t>(threads(), backward_items()); }
+  int64_t run_sums() const { return batch * keys * groups * (width + value_width); }  // dk and dv of one run
+
+  int64_t forward_scratch() const { return forward_parts() * forward_part(); }
+  int64_t backward_scratch() const { return backward_parts() * backward_part() + (runs() - 1) * run_sums(); }
+};
+
+}  // namespace rw

@@ -15,14 +15,15 @@
 //          message has the row and the target, and nothing has been written.
 // Not finite  a logit of NaN or +infinity makes its row's nll NaN, one of -infinity counts as probability 0.
 // Memory   loss_chunk_rows rows of logits in ctx.scratch: as many as fit logit_bytes, at least kLossRows, the rows
-//          spread evenly over the chunks.
+//          spread evenly over the chunks. Every chunk reads w twice, and reads and writes dw: with V = 50,304, C = 768
+//          and 512 rows, 16 MiB costs 1.18 times the time of 64 MiB, 128 MiB gains nothing.
 #pragma once
 #include "core/math/gemm.hpp"
 
 namespace rw {
 
 inline constexpr int32_t kIgnore = -1;
-inline constexpr int64_t kLossBytes = 128 << 20;
+inline constexpr int64_t kLossBytes = 64 << 20;
 inline constexpr int64_t kLossRows = 32;
 
 int64_t loss_chunk_rows(int64_t rows, int64_t vocab, DType, int64_t logit_bytes = kLossBytes);

@@ -1,9 +1,12 @@
-// Everything that a run can be told, with its defaults. One table, visit_settings, gives each a name, a section and a
-// help text; the command line (--layers), TOML files ([model] layers), the environment (ROPEWALK_LAYERS), `config show`
-// and run.toml are all made from it.
+// Everything that a run can be told, with its defaults. One table, visit_settings, gives each field a name, a section,
+// a unit and a help text; the command line (--layers), TOML files ([model] layers), the environment (ROPEWALK_LAYERS),
+// `config show` and run.toml are all made from it.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "layers/transformer/config.hpp"
@@ -11,9 +14,9 @@
 
 namespace rw {
 
-// A length of training: optimizer steps, or tokens, or wall time ("200M tok", "3000 steps", "10min").
 struct Settings {
-  ModelConfig model;  // vocab comes from the tokenizer of the data
+  std::string size = "5m";  // the preset that stands under everything else
+  ModelConfig model;        // all of its numbers come from the preset, the vocabulary from the data
 
   struct Data {
     std::string data;      // "folder", or "a:0.7,b:0.3"
@@ -21,9 +24,10 @@ struct Settings {
   } data;
 
   struct Train {
-    int64_t tokens = 0;       // to train on in all; 0: `steps` says
-    int64_t steps = 0;        // optimizer steps; 0: `tokens` says
-    int64_t batch = 16384;    // tokens of one optimizer step
+    int64_t tokens = 0;       // exactly one of tokens, steps and time is set, and says how long the run is
+    int64_t steps = 0;        // optimizer steps
+    double time = 0;          // seconds
+    int64_t batch = 0;        // tokens of one optimizer step
     int64_t micro_batch = 0;  // sequences of one forward; 0: as many as fit the batch, at most 8
     int64_t seed = 1;
     Recompute recompute = Recompute::none;
@@ -33,7 +37,7 @@ struct Settings {
   } train;
 
   struct Optimizer {
-    double lr = 1e-3;
+    double lr = 0;
     double min_lr = 0.1;  // share of lr at the end of linear, cosine and wsd
     ScheduleKind schedule = ScheduleKind::cosine;
     int64_t warmup = 0;        // steps; 0: 2 % of the run, at least 10
@@ -55,5 +59,55 @@ struct Settings {
     std::string sample_prompt;
   } run;
 };
+
+enum class Section { model, data, train, optimizer, run };
+inline constexpr std::string_view kSections[] = {"model", "data", "train", "optimizer", "run"};
+inline std::string_view section_name(Section section) { return kSections[static_cast<size_t>(section)]; }
+
+// How a value is written.
+enum class Unit {
+  integer,   // 12
+  count,     // an amount of data, 200M: k, M and G are 1000, 1000² and 1000³
+  length,    // of a window or a batch, 16k: k and M are 1024 and 1024²
+  number,    // 0.001, 1e-3
+  share,     // 0.1, 10%
+  duration,  // 90s, 8min, 2h, 1d: never without a unit; kept in seconds
+  text,
+  flag,    // true, false (also on, off, yes, no, outside of TOML files)
+  choice,  // one of some words
+};
+
+struct Setting {
+  std::string_view name;  // in a TOML section; --with-dashes; ROPEWALK_IN_CAPITALS
+  Section section;
+  Unit unit;
+  std::string_view help;
+  std::string_view source = {};       // of the default, where it is not arbitrary
+  bool may_change_on_resume = false;  // changes nothing of what has been trained
+  bool from_size = false;             // its default is the preset's
+};
+
+// A field of an enum, by the names of its values.
+struct Choice {
+  std::vector<std::string_view> names;
+  std::function<size_t()> get;
+  std::function<void(size_t)> set;
+};
+using Field = std::variant<int64_t*, double*, bool*, std::string*, Choice>;
+
+// Calls f for every setting, in the order of sections, with where its value is in `settings`.
+void visit_settings(Settings& settings, const std::function<void(const Setting&, Field)>& f);
+
+std::string option_name(std::string_view setting);       // "micro_batch" -> "--micro-batch"
+std::string environment_name(std::string_view setting);  // "micro_batch" -> "ROPEWALK_MICRO_BATCH"
+
+// The value as it is written in the setting's unit, so that set_field gives the same bits again.
+std::string field_text(Unit unit, const Field& field);
+
+// Reads it. Throws UserError that says what is wrong with `text`, without the setting's name.
+void set_field(Unit unit, const Field& field, std::string_view text);
+
+// "NUMBER", "TEXT", "cosine|linear": what a value looks like, for help texts.
+std::string value_form(Unit unit, const Field& field);
 
 }  // namespace rw

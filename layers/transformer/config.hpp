@@ -37,4 +37,12 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
+// All trained numbers:  V·C (twice if not tied) + T·C with learned positions + L · block + norm, where
+//   block = C·(H + 2G)·d + H·d·C + p·C·I + 2 · norm      p = 3 with swiglu, else 2
+//         + (H + 2G)·d + C            with attention_bias
+//         + (p - 1)·I + C             with mlp_bias
+//         + 2·d                       with qk_norm
+//   norm  = C, or 2·C: a LayerNorm with a bias
+int64_t parameter_count(const ModelConfig&);
+
 }  // namespace rw

@@ -1,0 +1,52 @@
+#include "train/cli/settings_options.hpp"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+namespace rw::cli {
+
+void SettingsOptions::add(CLI::App& app, std::initializer_list<Section> sections,
+                          std::initializer_list<std::string_view> without) {
+  app.add_option("--config", files_, "TOML file of settings; of several, later ones win")
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  Settings defaults;
+  visit_settings(defaults, [&](const Setting& setting, const Field& field) {
+    if (std::ranges::find(sections, setting.section) == sections.end()) return;
+    if (std::ranges::find(without, setting.name) != without.end()) return;
+    const std::string name(setting.name), option = option_name(name);
+    const auto assign = [this, name, option](const std::string& text) {
+      command_line_.assign(name, text, option, "command line");
+    };
+    CLI::Option* added = nullptr;
+    if (setting.unit == Unit::flag) {
+      added = app.add_flag_function(
+          option + ",!--no-" + option.substr(2), [assign](int64_t count) { assign(count > 0 ? "true" : "false"); },
+          std::string(setting.help));
+      added->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+    } else {
+      added = app.add_option_function<std::string>(option, assign, std::string(setting.help));
+      added->type_name(value_form(setting.unit, field));
+    }
+    added->group("[" + std::string(section_name(setting.section)) + "]");
+    const std::string text = field_text(setting.unit, field);
+    added->default_str(setting.from_size            ? "from --size"
+                       : setting.unit == Unit::flag ? (text == "true" ? "on" : "off")
+                                                    : text);
+  });
+}
+
+Resolved SettingsOptions::resolve(const std::vector<std::filesystem::path>& under,
+                                  std::vector<UserError>* problems) const {
+  std::vector<ConfigLayer> layers;
+  for (const std::filesystem::path& file : under) layers.push_back(read_toml(file));
+  for (const std::string& file : files_) layers.push_back(read_toml(file));
+  layers.push_back(read_environment(environ));
+  layers.push_back(command_line_);
+  return rw::resolve(layers, problems);
+}
+
+}  // namespace rw::cli

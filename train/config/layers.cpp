@@ -1,0 +1,115 @@
+#include "train/config/layers.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "train/config/presets.hpp"
+#include "train/config/suggest.hpp"
+
+namespace rw {
+namespace {
+
+constexpr std::string_view kLengths[] = {"tokens", "steps", "time"};
+
+// Variables of the same prefix that are not settings: the instruction set, and what the tests use.
+constexpr std::string_view kNotSettings[] = {"ROPEWALK_ISA", "ROPEWALK_BINARY", "ROPEWALK_SOURCE"};
+constexpr std::string_view kTestPrefix = "ROPEWALK_TEST_";
+
+bool is_length(std::string_view name) { return std::ranges::find(kLengths, name) != std::end(kLengths); }
+
+void set(Settings& settings, std::string_view name, std::string_view text) {
+  visit_settings(settings, [&](const Setting& setting, const Field& field) {
+    if (setting.name == name) set_field(setting.unit, field, text);
+  });
+}
+
+// The one length that a layer gives. Two are a problem.
+std::optional<Assignment> length_of(const ConfigLayer& layer, std::vector<UserError>& problems) {
+  std::optional<Assignment> found;
+  for (const Assignment& value : layer.values) {
+    if (!is_length(value.name) || value.text.find_first_of("123456789") == std::string::npos) continue;
+    if (found && found->name != value.name)
+      problems.emplace_back(Exit::usage,
+                            found->name + " (" + found->origin + ") and " + value.name + " (" + value.origin +
+                                ") both say how long the run is",
+                            "give one of tokens, steps and time");
+    found = value;
+  }
+  return found;
+}
+
+}  // namespace
+
+void ConfigLayer::assign(std::string_view name, std::string_view text, std::string where, std::string origin) {
+  static Settings scratch;  // only to see whether it can be read
+  try {
+    set(scratch, name, text);
+    if (name == "size") find_preset(text);
+  } catch (const UserError& error) {
+    problems.emplace_back(error.code, where + ": " + error.what(), error.advice);
+    return;
+  }
+  values.push_back({std::string(name), std::string(text), std::move(origin)});
+}
+
+ConfigLayer read_environment(const char* const* variables) {
+  Settings settings;
+  std::vector<std::pair<std::string, std::string>> known;  // variable, setting
+  std::vector<std::string_view> names;
+  visit_settings(settings, [&](const Setting& setting, const Field&) {
+    known.emplace_back(environment_name(setting.name), setting.name);
+  });
+  for (const auto& [variable, setting] : known) names.push_back(variable);
+
+  ConfigLayer out;
+  for (; *variables; ++variables) {
+    const std::string_view entry = *variables;
+    const std::string_view name = entry.substr(0, entry.find('='));
+    if (!name.starts_with("ROPEWALK_") || name.starts_with(kTestPrefix) || name.size() == entry.size()) continue;
+    if (std::ranges::find(kNotSettings, name) != std::end(kNotSettings)) continue;
+    const auto at = std::ranges::find(known, name, [](const auto& pair) { return std::string_view(pair.first); });
+    if (at == known.end()) {
+      const std::string advice = did_you_mean(name, names);
+      out.problems.emplace_back(Exit::usage, "unknown setting " + std::string(name) + " in the environment",
+                                (advice.empty() ? "" : advice + "\n") + "remove it:  unset " + std::string(name));
+    } else {
+      out.assign(at->second, entry.substr(name.size() + 1), at->first + " in the environment",
+                 "environment " + at->first);
+    }
+  }
+  return out;
+}
+
+Resolved resolve(std::span<const ConfigLayer> layers, std::vector<UserError>* problems) {
+  std::vector<UserError> found;
+  Resolved out;
+  std::string size = out.settings.size;
+  for (const ConfigLayer& layer : layers) {
+    found.insert(found.end(), layer.problems.begin(), layer.problems.end());
+    for (const Assignment& value : layer.values)
+      if (value.name == "size") size = value.text;
+  }
+  apply_preset(find_preset(size), out.settings);
+  visit_settings(out.settings, [&](const Setting& setting, const Field&) {
+    out.origins[std::string(setting.name)] = setting.from_size ? "preset " + size : "default";
+  });
+
+  for (const ConfigLayer& layer : layers) {
+    if (const auto length = length_of(layer, found))
+      for (const std::string_view name : kLengths) {
+        set(out.settings, name, name == "time" ? "0s" : "0");
+        out.origins[std::string(name)] = length->origin;
+      }
+    for (const Assignment& value : layer.values) {
+      set(out.settings, value.name, value.text);
+      out.origins[value.name] = value.origin;
+    }
+  }
+  if (problems)
+    problems->insert(problems->end(), found.begin(), found.end());
+  else if (!found.empty())
+    throw found.front();
+  return out;
+}
+
+}  // namespace rw

@@ -1,0 +1,133 @@
+#include "train/config/validate.hpp"
+
+#include <algorithm>
+
+namespace rw {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(const Resolved& resolved) : origins_(resolved.origins), settings_(resolved.settings) {
+    visit_settings(settings_, [&](const Setting& setting, const Field& field) {
+      texts_[std::string(setting.name)] = field_text(setting.unit, field);
+    });
+  }
+
+  // "heads 6 (preset 5m)"
+  std::string show(const std::string& name) const {
+    const auto origin = origins_.find(name);
+    return name + " " + texts_.at(name) + (origin == origins_.end() ? "" : " (" + origin->second + ")");
+  }
+
+  void require(bool holds, const std::string& what, const std::string& advice) {
+    if (!holds) problems_.emplace_back(Exit::usage, what, advice);
+  }
+  template <class T>
+  void at_least(const char* name, T value, T least) {
+    require(value >= least, show(name) + " is too small", "it must be at least " + text(static_cast<double>(least)));
+  }
+  void positive(const char* name, double value) {
+    require(value > 0, show(name) + " is not positive", "it must be greater than 0");
+  }
+  void within(const char* name, double value, double low, double high, bool closed) {
+    require(value >= low && (closed ? value <= high : value < high), show(name) + " is out of range",
+            "it must be from " + text(low) + " to " + text(high) + (closed ? "" : ", which it may not be"));
+  }
+  std::vector<UserError> take() { return std::move(problems_); }
+
+ private:
+  static std::string text(double value) { return field_text(Unit::number, &value); }
+
+  const Origins& origins_;
+  Settings settings_;
+  std::map<std::string, std::string> texts_;
+  std::vector<UserError> problems_;
+};
+
+void check_model(Checker& check, const ModelConfig& m) {
+  constexpr int64_t kOne = 1;
+  check.at_least("vocab", m.vocab, int64_t{0});
+  check.at_least("layers", m.layers, kOne);
+  check.at_least("width", m.width, kOne);
+  check.at_least("heads", m.heads, kOne);
+  check.at_least("kv_heads", m.kv_heads, kOne);
+  check.at_least("head_width", m.head_width, kOne);
+  check.at_least("hidden", m.hidden, kOne);
+  check.at_least("context", m.context, kOne);
+  if (m.heads >= 1 && m.kv_heads >= 1)
+    check.require(m.heads % m.kv_heads == 0, check.show("kv_heads") + " does not divide " + check.show("heads"),
+                  "every key and value head serves the same number of query heads");
+  if (m.positions == PositionKind::rope) {
+    check.require(m.head_width % 2 == 0, check.show("head_width") + " is odd",
+                  "rope turns pairs; take an even one, or --positions learned");
+    check.require(m.rope_base > 1, check.show("rope_base") + " is too small", "it must be greater than 1");
+  }
+  check.positive("norm_eps", m.norm_eps);
+  check.within("dropout", m.dropout, 0, 1, false);
+}
+
+void check_train(Checker& check, const Settings& s) {
+  const Settings::Train& t = s.train;
+  check.at_least("tokens", t.tokens, int64_t{0});
+  check.at_least("steps", t.steps, int64_t{0});
+  check.at_least("time", t.time, 0.0);
+  const int lengths = (t.tokens != 0) + (t.steps != 0) + (t.time != 0);
+  check.require(lengths != 0, "nothing says how long the run is", "give --tokens 200M, --steps 3000 or --time 10min");
+  check.require(lengths <= 1, "more than one of tokens, steps and time is set", "give one");
+  check.at_least("batch", t.batch, int64_t{1});
+  check.at_least("micro_batch", t.micro_batch, int64_t{0});
+  const int64_t context = s.model.context;
+  if (t.batch >= 1 && context >= 1) {
+    const int64_t fits = std::max<int64_t>(1, t.batch / context);
+    check.require(t.batch % context == 0, check.show("batch") + " is no multiple of " + check.show("context"),
+                  "a step takes whole sequences; nearest: --batch " + std::to_string(fits * context) + " or --batch " +
+                      std::to_string((fits + 1) * context));
+    if (t.batch % context == 0 && t.micro_batch >= 1)
+      check.require(t.batch / context % t.micro_batch == 0,
+                    check.show("micro_batch") + " does not divide the " + std::to_string(t.batch / context) +
+                        " sequences of a step",
+                    "they are batch / context = " + std::to_string(t.batch) + " / " + std::to_string(context));
+  }
+  check.at_least("seed", t.seed, int64_t{0});
+  check.at_least("threads", t.threads, int64_t{0});
+  check.require(t.device == "cpu", "unknown " + check.show("device"), "this build runs on: cpu");
+}
+
+void check_optimizer(Checker& check, const Settings::Optimizer& o) {
+  check.positive("lr", o.lr);
+  check.within("min_lr", o.min_lr, 0, 1, true);
+  check.at_least("warmup", o.warmup, int64_t{0});
+  check.within("decay_share", o.decay_share, 0, 1, true);
+  check.at_least("weight_decay", o.weight_decay, 0.0);
+  check.within("beta1", o.beta1, 0, 1, false);
+  check.within("beta2", o.beta2, 0, 1, false);
+  check.positive("eps", o.eps);
+  check.at_least("clip", o.clip, 0.0);
+}
+
+void check_run(Checker& check, const Settings::Run& r) {
+  check.at_least("log_every", r.log_every, int64_t{1});
+  check.at_least("eval_every", r.eval_every, int64_t{0});
+  check.at_least("eval_tokens", r.eval_tokens, int64_t{0});
+  check.at_least("save_every", r.save_every, int64_t{0});
+  check.at_least("keep", r.keep, int64_t{1});
+  check.at_least("sample_tokens", r.sample_tokens, int64_t{0});
+}
+
+}  // namespace
+
+std::vector<UserError> problems_of(const Resolved& resolved) {
+  Checker check(resolved);
+  check_model(check, resolved.settings.model);
+  check_train(check, resolved.settings);
+  check_optimizer(check, resolved.settings.optimizer);
+  check_run(check, resolved.settings.run);
+  return check.take();
+}
+
+void validate(const Resolved& resolved) {
+  const auto problems = problems_of(resolved);
+  if (!problems.empty()) throw problems.front();
+}
+
+}  // namespace rw

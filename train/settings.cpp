@@ -1,0 +1,187 @@
+#include "train/settings.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.hpp"
+#include "core/base/user_error.hpp"
+#include "train/config/suggest.hpp"
+#include "train/config/units.hpp"
+
+namespace rw {
+namespace {
+
+template <class E>
+Choice choice(E& field, std::vector<std::pair<std::string_view, E>> values) {
+  Choice out;
+  for (const auto& [name, value] : values) out.names.push_back(name);
+  out.get = [&field, values] {
+    for (size_t i = 0; i < values.size(); ++i)
+      if (values[i].second == field) return i;
+    throw Error("a choice has a value without a name");
+  };
+  out.set = [&field, values](size_t i) { field = values.at(i).second; };
+  return out;
+}
+
+constexpr std::string_view kGpt3 = "Brown et al. 2020, arXiv 2005.14165, appendix B";
+constexpr std::string_view kDeepSeek = "DeepSeek-AI 2024, arXiv 2401.02954, equation 1";
+constexpr bool kResume = true, kPreset = true;
+
+}  // namespace
+
+void visit_settings(Settings& s, const std::function<void(const Setting&, Field)>& f) {
+  using enum Section;
+  using enum Unit;
+  ModelConfig& m = s.model;
+  f({"size", model, text, "preset of model and recipe: 1m, 5m, 15m, 50m, 125m, 350m"}, &s.size);
+  f({"vocab", model, count, "rows of the embedding; 0: as many as the data's tokenizer has tokens"}, &m.vocab);
+  f({"layers", model, integer, "transformer blocks", {}, !kResume, kPreset}, &m.layers);
+  f({"width", model, integer, "of the residual stream", {}, !kResume, kPreset}, &m.width);
+  f({"heads", model, integer, "query heads", {}, !kResume, kPreset}, &m.heads);
+  f({"kv_heads", model, integer, "key and value heads; divides heads", {}, !kResume, kPreset}, &m.kv_heads);
+  f({"head_width", model, integer, "of one head; even with rope", {}, !kResume, kPreset}, &m.head_width);
+  f({"hidden", model, integer, "width inside the MLP", {}, !kResume, kPreset}, &m.hidden);
+  f({"context", model, length, "tokens of one training sequence", {}, !kResume, kPreset}, &m.context);
+  f({"tied", model, flag, "the output layer is the embedding", "Press and Wolf 2016, arXiv 1608.05859"}, &m.tied);
+  f({"norm", model, choice, "kind of norm", "Zhang and Sennrich 2019, arXiv 1910.07467"},
+    rw::choice(m.norm, {{"rms", NormKind::rms}, {"layer", NormKind::layer}}));
+  f({"norm_eps", model, number, "added to the mean square in a norm", "Touvron et al. 2023, arXiv 2307.09288"},
+    &m.norm_eps);
+  f({"mlp", model, choice, "kind of MLP", "Shazeer 2020, arXiv 2002.05202"},
+    rw::choice(m.mlp, {{"swiglu", MlpKind::swiglu}, {"gelu", MlpKind::gelu}, {"gelu_tanh", MlpKind::gelu_tanh}}));
+  f({"attention_bias", model, flag, "bias on the query, key, value and output projections"}, &m.attention_bias);
+  f({"mlp_bias", model, flag, "bias on the MLP's projections, and on LayerNorms"}, &m.mlp_bias);
+  f({"qk_norm", model, flag, "RMSNorm of each head's query and key"}, &m.qk_norm);
+  f({"positions", model, choice, "how a token knows its position", "Su et al. 2021, arXiv 2104.09864"},
+    rw::choice(m.positions, {{"rope", PositionKind::rope}, {"learned", PositionKind::learned}}));
+  f({"rope_base", model, number, "base of the rotary frequencies", "Men et al. 2024, arXiv 2405.14591", !kResume,
+     kPreset},
+    &m.rope_base);
+  f({"rope_layout", model, choice, "pairs (c, c + d/2), or (2c, 2c + 1)", "half: what Hugging Face's models have"},
+    rw::choice(m.rope_layout, {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}}));
+  f({"dropout", model, share, "of the embedding and of each branch"}, &m.dropout);
+
+  f({"data", Section::data, text, "folder of tokens, or several with weights: a:0.7,b:0.3"}, &s.data.data);
+  f({"doc_mask", Section::data, flag, "attention stays inside a document"}, &s.data.doc_mask);
+
+  Settings::Train& t = s.train;
+  f({"tokens", train, count, "length of the run in tokens (or give steps, or time)",
+     "20 for each parameter: Hoffmann et al. 2022, arXiv 2203.15556", kResume, kPreset},
+    &t.tokens);
+  f({"steps", train, count, "length of the run in optimizer steps", {}, kResume}, &t.steps);
+  f({"time", train, duration, "length of the run in wall time", {}, kResume}, &t.time);
+  f({"batch", train, length, "tokens of one optimizer step; a multiple of context", kDeepSeek, !kResume, kPreset},
+    &t.batch);
+  f({"micro_batch", train, integer, "sequences of one forward; 0: what fits the batch, at most 8"}, &t.micro_batch);
+  f({"seed", train, integer, "of everything random"}, &t.seed);
+  f({"recompute", train, choice, "what backward computes again, to save memory"},
+    rw::choice(t.recompute, {{"none", Recompute::none}, {"norms", Recompute::norms}, {"block", Recompute::block}}));
+  f({"dtype", train, choice, "of parameters and activations"},
+    rw::choice(t.dtype, {{"f32", DType::f32}, {"f64", DType::f64}}));
+  f({"device", train, text, "where it runs: cpu"}, &t.device);
+  f({"threads", train, integer, "0: one for each core", {}, kResume}, &t.threads);
+
+  Settings::Optimizer& o = s.optimizer;
+  f({"lr", optimizer, number, "largest learning rate", kDeepSeek, !kResume, kPreset}, &o.lr);
+  f({"min_lr", optimizer, share, "of lr, at the end of the schedule", kGpt3}, &o.min_lr);
+  f({"schedule", optimizer, choice, "course of the learning rate after warm-up", kGpt3},
+    rw::choice(o.schedule, {{"constant", ScheduleKind::constant},
+                            {"linear", ScheduleKind::linear},
+                            {"cosine", ScheduleKind::cosine},
+                            {"wsd", ScheduleKind::wsd}}));
+  f({"warmup", optimizer, count, "steps until lr is reached; 0: 2% of the run, at least 10"}, &o.warmup);
+  f({"decay_share", optimizer, share, "last part of the run, in which wsd falls",
+     "Hägele et al. 2024, arXiv 2405.18392"},
+    &o.decay_share);
+  f({"weight_decay", optimizer, number, "of matrices", kGpt3}, &o.weight_decay);
+  f({"beta1", optimizer, number, "AdamW's decay of the mean", kGpt3}, &o.beta1);
+  f({"beta2", optimizer, number, "AdamW's decay of the mean square", kGpt3}, &o.beta2);
+  f({"eps", optimizer, number, "added to AdamW's divisor", kGpt3}, &o.eps);
+  f({"clip", optimizer, number, "largest norm of the gradient; 0: no clipping", kGpt3}, &o.clip);
+
+  Settings::Run& r = s.run;
+  f({"out", run, text, "run folder", {}, kResume}, &r.out);
+  f({"overwrite", run, flag, "an existing run folder is moved aside", {}, kResume}, &r.overwrite);
+  f({"log_every", run, count, "steps", {}, kResume}, &r.log_every);
+  f({"eval_every", run, count, "steps; 0: ten times in the run", {}, kResume}, &r.eval_every);
+  f({"eval_tokens", run, count, "of the validation set at each evaluation; 0: all", {}, kResume}, &r.eval_tokens);
+  f({"save_every", run, count, "steps; 0: at evaluations", {}, kResume}, &r.save_every);
+  f({"keep", run, integer, "newest checkpoints kept, besides the best", {}, kResume}, &r.keep);
+  f({"sample_tokens", run, count, "length of the sample at each evaluation; 0: none", {}, kResume}, &r.sample_tokens);
+  f({"sample_prompt", run, text, "what the sample goes on from", {}, kResume}, &r.sample_prompt);
+}
+
+std::string option_name(std::string_view setting) {
+  std::string out = "--" + std::string(setting);
+  std::ranges::replace(out, '_', '-');
+  return out;
+}
+
+std::string environment_name(std::string_view setting) {
+  std::string out = "ROPEWALK_";
+  for (const char c : setting) out += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return out;
+}
+
+std::string field_text(Unit unit, const Field& field) {
+  if (const auto* i = std::get_if<int64_t*>(&field)) return integer_text(**i, unit);
+  if (const auto* x = std::get_if<double*>(&field)) return number_text(**x, unit);
+  if (const auto* b = std::get_if<bool*>(&field)) return **b ? "true" : "false";
+  if (const auto* s = std::get_if<std::string*>(&field)) return **s;
+  const Choice& c = std::get<Choice>(field);
+  return std::string(c.names.at(c.get()));
+}
+
+void set_field(Unit unit, const Field& field, std::string_view text) {
+  if (const auto* i = std::get_if<int64_t*>(&field)) {
+    **i = parse_integer(text, unit);
+  } else if (const auto* x = std::get_if<double*>(&field)) {
+    **x = parse_number(text, unit);
+  } else if (const auto* b = std::get_if<bool*>(&field)) {
+    **b = parse_flag(text);
+  } else if (const auto* s = std::get_if<std::string*>(&field)) {
+    **s = text;
+  } else {
+    const Choice& c = std::get<Choice>(field);
+    const auto at = std::ranges::find(c.names, text);
+    if (at == c.names.end()) {
+      std::string advice = did_you_mean(text, c.names);
+      if (!advice.empty()) advice += '\n';
+      advice += "it is one of";
+      for (const std::string_view name : c.names) advice += (name == c.names.front() ? " " : ", ") + std::string(name);
+      throw UserError(Exit::usage, "'" + std::string(text) + "' is none of the choices", advice);
+    }
+    c.set(static_cast<size_t>(at - c.names.begin()));
+  }
+}
+
+std::string value_form(Unit unit, const Field& field) {
+  if (const auto* c = std::get_if<Choice>(&field)) {
+    std::string out;
+    for (const std::string_view name : c->names) out += (out.empty() ? "" : "|") + std::string(name);
+    return out;
+  }
+  switch (unit) {
+    case Unit::integer:
+      return "INTEGER";
+    case Unit::count:
+      return "COUNT";
+    case Unit::length:
+      return "LENGTH";
+    case Unit::number:
+      return "NUMBER";
+    case Unit::share:
+      return "SHARE";
+    case Unit::duration:
+      return "DURATION";
+    case Unit::text:
+      return "TEXT";
+    case Unit::flag:
+    case Unit::choice:
+      return "";
+  }
+  throw Error("value_form: unknown unit");
+}
+
+}  // namespace rw

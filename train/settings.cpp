@@ -149,7 +149,7 @@ void set_field(Unit unit, const Field& field, std::string_view text) {
       std::string advice = did_you_mean(text, c.names);
       if (!advice.empty()) advice += '\n';
       advice += "it is one of";
-      for (const std::string_view name : c.names) advice += (name == c.names.front() ? " " : ", ") + std::string(name);
+      for (const std::string_view name : c.names) advice.append(name == c.names.front() ? " " : ", ").append(name);
       throw UserError(Exit::usage, "'" + std::string(text) + "' is none of the choices", advice);
     }
     c.set(static_cast<size_t>(at - c.names.begin()));
@@ -159,7 +159,7 @@ void set_field(Unit unit, const Field& field, std::string_view text) {
 std::string value_form(Unit unit, const Field& field) {
   if (const auto* c = std::get_if<Choice>(&field)) {
     std::string out;
-    for (const std::string_view name : c->names) out += (out.empty() ? "" : "|") + std::string(name);
+    for (const std::string_view name : c->names) out.append(out.empty() ? "" : "|").append(name);
     return out;
   }
   switch (unit) {

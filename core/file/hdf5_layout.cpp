@@ -161,4 +161,10 @@ void check_hdf5(const std::filesystem::path& name, std::span<const ContainerEntr
   h5.check(file.close());
 }
 
+std::string hdf5_version() {
+  unsigned major = 0, minor = 0, patch = 0;
+  H5get_libversion(&major, &minor, &patch);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
+}
+
 }  // namespace rw

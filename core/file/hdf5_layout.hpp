@@ -12,4 +12,6 @@ std::vector<uint64_t> lay_out_hdf5(const std::filesystem::path& file, std::span<
 // UserError(Exit::write) unless libhdf5 opens the file and finds every entry where it should be.
 void check_hdf5(const std::filesystem::path& file, std::span<const ContainerEntry> entries);
 
+std::string hdf5_version();  // of the library that was loaded: "1.10.8"
+
 }  // namespace rw

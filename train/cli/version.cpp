@@ -1,5 +1,4 @@
 #include <dnnl.h>
-#include <hdf5.h>
 #include <hwy/highway.h>
 #include <toml++/toml.h>
 #include <xxhash.h>
@@ -10,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/isa.hpp"
+#include "core/file/hdf5_layout.hpp"
 #include "train/cli/command.hpp"
 
 namespace rw::cli {
@@ -22,14 +22,12 @@ std::string dotted(unsigned major, unsigned minor, unsigned patch) {
 // Those of shared libraries are asked from the library that was loaded.
 std::vector<std::pair<std::string, std::string>> libraries() {
   const dnnl_version_t* dnnl = dnnl_version();
-  unsigned hdf5[3] = {};
-  H5get_libversion(&hdf5[0], &hdf5[1], &hdf5[2]);
   const unsigned xxhash = XXH_versionNumber();
   return {
       {"oneDNN", dotted(static_cast<unsigned>(dnnl->major), static_cast<unsigned>(dnnl->minor),
                         static_cast<unsigned>(dnnl->patch))},
       {"Highway", dotted(HWY_MAJOR, HWY_MINOR, HWY_PATCH)},
-      {"HDF5", dotted(hdf5[0], hdf5[1], hdf5[2])},
+      {"HDF5", hdf5_version()},
       {"SentencePiece", RW_SENTENCEPIECE_VERSION},
       {"CLI11", CLI11_VERSION},
       {"toml++", dotted(TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH)},

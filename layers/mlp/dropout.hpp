@@ -21,5 +21,8 @@ using Dropout = Twin<decltype(dropout)>;
 namespace cpu {
 Dropout dropout;
 }
+namespace fast {
+Dropout dropout;
+}
 
 }  // namespace rw

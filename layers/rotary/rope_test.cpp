@@ -1,0 +1,332 @@
+#include "layers/rotary/rope.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/parallel.hpp"
+#include "layers/rotary/frequencies.hpp"
+#include "tests/support/backend.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/error.hpp"
+
+namespace rw::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr std::array kLayouts = {RopeLayout::interleaved, RopeLayout::half};
+constexpr int64_t kPositions = 40;
+
+struct Case {
+  int64_t rows, heads, pairs, gap;
+};
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.rows << " rows " << c.heads << " heads " << c.pairs << " pairs gap " << c.gap;
+}
+std::vector<Case> cases() {  // the tiles are vectors of 4, 8 and 16 pairs
+  std::vector<Case> all;
+  for (int64_t rows : {1, 5, 17})
+    for (int64_t pairs : {1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 129})
+      for (int64_t gap : {0, 3}) all.insert(all.end(), {{rows, 1, pairs, gap}, {rows, 3, pairs, gap}});
+  all.insert(all.end(), {{300, 2, 32, 64}, {2, 12, 64, 0}});
+  return all;
+}
+
+struct Tensors {
+  Tensors(const Case& c_, DType t)
+      : c(c_),
+        x({c.rows, c.heads * 2 * c.pairs}, t, {}, c.gap),
+        cos({kPositions, c.pairs}, t, {}, c.gap),
+        sin({kPositions, c.pairs}, t, {}, c.gap),
+        position({c.rows}, DType::i32),
+        y({c.rows, c.heads * 2 * c.pairs}, t, {}, c.gap) {
+    x.fill(normal(x.size(), 1));
+    rope_table(cos, sin, rope_frequencies(100, 2 * c.pairs));
+    std::vector<double> at(position.size());
+    for (size_t r = 0; r < at.size(); ++r)
+      at[r] = static_cast<double>((7 * r + 39) % kPositions);  // the last one first
+    position.fill(at);
+  }
+
+  Case c;
+  Tensor x, cos, sin, position;  // inputs
+  Tensor y;                      // output
+};
+
+template <class T>
+void naive(const Tensors& t, RopeLayout layout, bool inverse) {
+  const int64_t n = t.c.pairs;
+  for (int64_t r = 0; r < t.c.rows; ++r)
+    for (int64_t head = 0; head < t.c.heads; ++head)
+      for (int64_t c = 0; c < n; ++c) {
+        const int64_t p = t.position.as<int32_t>().data[r], at = head * 2 * n;
+        const int64_t a = at + (layout == RopeLayout::half ? c : 2 * c);
+        const int64_t b = at + (layout == RopeLayout::half ? c + n : 2 * c + 1);
+        const T cos = t.cos.as<T>()[p][c], sin = inverse ? -t.sin.as<T>()[p][c] : t.sin.as<T>()[p][c];
+        const auto x = t.x.as<T>()[r];
+        t.y.as<T>()[r][a] = x[a] * cos - x[b] * sin;
+        t.y.as<T>()[r][b] = x[a] * sin + x[b] * cos;
+      }
+}
+
+using Op = std::function<decltype(rope)>;
+
+void run(const Op& op, Ctx& ctx, const Tensors& t, View y, CView x, RopeLayout layout, bool inverse) {
+  op(ctx, y, x, t.cos, t.sin, t.position, layout, inverse);
+}
+
+// A line for everything that is wrong.
+std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case& c, RopeLayout layout, bool inverse) {
+  std::string found;
+  const auto expect = [&](bool holds, const char* otherwise) {
+    if (!holds) found += std::string(otherwise) + '\n';
+  };
+  constexpr std::array kInputs = {&Tensors::x, &Tensors::cos, &Tensors::sin, &Tensors::position};
+  Tensors t(c, backend.dtype), same_precision(c, backend.dtype), truth(c, DType::f64);
+  for (auto input : kInputs) (truth.*input).fill((t.*input).values());
+  run(op, ctx, t, t.y, t.x, layout, inverse);
+  visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision, layout, inverse); });
+  naive<double>(truth, layout, inverse);
+  found += parity("y", t.y, same_precision.y, truth.y);
+  const Tensors fresh(c, backend.dtype);
+  for (auto input : kInputs) expect((t.*input).bytes() == (fresh.*input).bytes(), "an input changed");
+  expect(t.y.sentinels_intact(), "a sentinel was overwritten");
+  run(op, ctx, t, t.x, t.x, layout, inverse);
+  expect(t.x.bytes() == t.y.bytes(), "y = x: differs");
+  run(op, ctx, t, t.x, t.x, layout, !inverse);
+  const double rounding = backend.dtype == DType::f64 ? 1e-14 : 1e-6;
+  expect(largest_difference(t.x.values(), fresh.x.values()) <= rounding * largest(fresh.x.values()),
+         "the inverse does not undo it");
+  return found;
+}
+
+double worst_gradient_error(const Op& op, const Case& c, RopeLayout layout) {
+  Bench bench({"plain_f64", DType::f64, {}, true});
+  Tensors t(c, DType::f64);
+  Tensor dy(t.x.view().shape, DType::f64), dx(t.x.view().shape, DType::f64);
+  dy.fill(normal(dy.size(), 2));
+  run(op, bench.ctx, t, dx, dy, layout, true);
+  return gradient_error(t.x, dx, [&] {
+    run(op, bench.ctx, t, t.y, t.x, layout, false);
+    return dot(dy.values(), t.y.values());
+  });
+}
+
+TEST(Rope, HasNoProblems) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts)
+      for (bool inverse : {false, true})
+        for (const Case& c : cases())
+          EXPECT_EQ(problems(rope, backend, bench.ctx, c, layout, inverse), "")
+              << backend << ' ' << c << (layout == RopeLayout::half ? " half" : " interleaved") << inverse;
+  }
+}
+
+TEST(Rope, GradientMatchesCentralDifferences) {
+  for (RopeLayout layout : kLayouts)
+    for (const Case& c : {Case{2, 2, 2, 0}, Case{5, 3, 4, 3}, Case{3, 1, 17, 0}})
+      EXPECT_LT(worst_gradient_error(rope, c, layout), 1e-7) << c;
+}
+
+TEST(Rope, TurnsColumnSlicesOfAProductInPlace) {  // q of [q, k, v]; k and v stay
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts) {
+      const Tensors t({6, 2, 16, 0}, backend.dtype);
+      Tensor qkv({2, 3, 3 * 64}, backend.dtype);
+      const auto before = normal(qkv.size(), 4);
+      qkv.fill(before);
+      for (int64_t r = 0; r < 6; ++r)
+        std::memcpy(rows(columns(qkv.view(), 0, 64), r, 1).data, rows(t.x.view(), r, 1).data,
+                    64 * size_of(backend.dtype));
+      const View q = columns(qkv.view(), 0, 64);
+      run(rope, bench.ctx, t, t.y, t.x, layout, false);
+      rope(bench.ctx, q, q, t.cos, t.sin, reshape(t.position.view(), {6}), layout, false);
+      Tensor rest({2, 3, 3 * 64}, backend.dtype);
+      rest.fill(before);
+      for (size_t r = 0; r < 6; ++r)
+        for (size_t c = 0; c < 192; ++c)
+          ASSERT_EQ(qkv.values()[r * 192 + c], c < 64 ? t.y.values()[r * 64 + c] : rest.values()[r * 192 + c])
+              << backend;
+    }
+  }
+}
+
+TEST(Rope, KeepsNorms) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts) {
+      const Tensors t({9, 1, 33, 0}, backend.dtype);
+      run(rope, bench.ctx, t, t.y, t.x, layout, false);
+      const auto x = t.x.values(), y = t.y.values();
+      for (size_t r = 0; r < 9; ++r) {
+        const std::vector<double> a(&x[r * 66], &x[r * 66] + 66), b(&y[r * 66], &y[r * 66] + 66);
+        EXPECT_NEAR(dot(b, b), dot(a, a), (backend.dtype == DType::f64 ? 1e-14 : 1e-6) * dot(a, a)) << backend;
+      }
+    }
+  }
+}
+
+TEST(Rope, ProductsDependOnTheDifferenceOfPositions) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts) {
+      const Tensors t({2, 1, 16, 0}, backend.dtype);  // row 0 is q, row 1 is k
+      const auto product = [&](int i, int j) {
+        Tensor position({2}, DType::i32);
+        position.fill({static_cast<double>(i), static_cast<double>(j)});
+        rope(bench.ctx, t.y, t.x, t.cos, t.sin, position, layout, false);
+        const auto y = t.y.values();
+        return dot({y.begin(), y.begin() + 32}, {y.begin() + 32, y.end()});
+      };
+      const double rounding = backend.dtype == DType::f64 ? 1e-12 : 1e-5;
+      for (int difference : {0, 1, 7})
+        for (int j : {1, 5, 32})
+          EXPECT_NEAR(product(j + difference, j), product(difference, 0), 32 * rounding) << backend;
+      EXPECT_GT(std::abs(product(7, 0) - product(0, 0)), 0.1);
+      EXPECT_GT(std::abs(product(7, 0) - product(0, 7)), 0.1);
+    }
+  }
+}
+
+TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    constexpr size_t n = 19;
+    const Tensors t({4, 3, n, 0}, backend.dtype);
+    const auto deinterleaved = [&](const std::vector<double>& v) {
+      auto out = v;
+      for (size_t head = 0; head < v.size(); head += 2 * n)
+        for (size_t c = 0; c < n; ++c) out[head + c] = v[head + 2 * c], out[head + n + c] = v[head + 2 * c + 1];
+      return out;
+    };
+    run(rope, bench.ctx, t, t.y, t.x, RopeLayout::interleaved, false);
+    const auto interleaved = t.y.values(), x = t.x.values();
+    Tensor z(t.x.view().shape, backend.dtype);
+    z.fill(deinterleaved(x));
+    run(rope, bench.ctx, t, t.y, z, RopeLayout::half, false);
+    EXPECT_EQ(t.y.values(), deinterleaved(interleaved)) << backend;
+    run(rope, bench.ctx, t, t.y, t.x, RopeLayout::half, false);
+    EXPECT_GT(largest_difference(t.y.values(), interleaved), 0.1) << "the layout must matter";
+  }
+}
+
+// spec/positions.md 12.2: q[i][c] = sin(0.7 i + 1.3 c + 0.1), k[i][c] = cos(0.5 i - 0.9 c + 0.2), d = 4, base 10000.
+TEST(Rope, GivesTheGoldenLogits) {
+  Bench bench({"plain_f64", DType::f64, {}, true});
+  Tensor cos({6, 2}, DType::f64), sin({6, 2}, DType::f64), position({6}, DType::i32);
+  rope_table(cos, sin, rope_frequencies(10000, 4));
+  position.fill({0, 1, 2, 3, 4, 5});
+  const auto logits = [&](RopeLayout layout) {
+    Tensor q({6, 4}, DType::f64), k({6, 4}, DType::f64);
+    std::vector<double> vq, vk;
+    for (int i = 0; i < 6; ++i)
+      for (int c = 0; c < 4; ++c)
+        vq.push_back(std::sin(0.7 * i + 1.3 * c + 0.1)), vk.push_back(std::cos(0.5 * i - 0.9 * c + 0.2));
+    q.fill(vq), k.fill(vk);
+    rope(bench.ctx, q, q, cos, sin, position, layout, false);
+    rope(bench.ctx, k, k, cos, sin, position, layout, false);
+    std::vector<double> row;
+    for (size_t j = 0; j < 6; ++j) {
+      double sum = 0;
+      for (size_t c = 0; c < 4; ++c) sum += q.values()[20 + c] * k.values()[4 * j + c];
+      row.push_back(sum);
+    }
+    return row;
+  };
+  EXPECT_THAT(logits(RopeLayout::interleaved),
+              testing::Pointwise(testing::DoubleNear(1e-9),
+                                 {-1.678351055, 0.166827656, 1.052883463, 0.270154283, 0.149824503, 1.509636472}));
+  EXPECT_THAT(logits(RopeLayout::half),
+              testing::Pointwise(testing::DoubleNear(1e-9),
+                                 {-1.710348724, -1.022864239, -0.721448309, -0.600756870, 0.264446539, 1.509636472}));
+}
+
+TEST(Rope, SameBitsForEveryNumberOfThreads) {
+  const int before = threads();
+  for (bool plain : {true, false})
+    for (RopeLayout layout : kLayouts) {
+      Bench bench({"f32", DType::f32, {}, plain});
+      std::vector<std::vector<std::byte>> all;
+      for (int n : {1, 2, 3}) {
+        set_threads(n);
+        const Tensors t({50, 3, 17, 3}, DType::f32);
+        run(rope, bench.ctx, t, t.y, t.x, layout, false);
+        all.push_back(t.y.bytes());
+      }
+      EXPECT_THAT(all, testing::Each(all[0]));
+    }
+  set_threads(before);
+}
+
+TEST(Rope, ErrorsNameWhatIsWrong) {
+  Bench bench({"plain_f32", DType::f32, {}, true});
+  const Tensors t({3, 2, 4, 0}, DType::f32);
+  const Tensor narrow({3, 8}, DType::f32), empty({0, 16}, DType::f32), f64({3, 16}, DType::f64);
+  const Tensor three({kPositions, 3}, DType::f32), few({2}, DType::i32), position_f32({3}, DType::f32);
+  const Tensor far({3, 16}, DType::f32, {Device::cuda, 0}), table_f64({kPositions, 4}, DType::f64);
+  Tensor high({3}, DType::i32), low({3}, DType::i32);
+  high.fill({0, kPositions, 1}), low.fill({0, 1, -1});
+  View shifted = t.x;
+  shifted.data += 4;
+  const auto error = [&](const std::vector<View>& v) {
+    return error_of([&] { rope(bench.ctx, v[0], v[1], v[2], v[3], v[4], RopeLayout::half, false); });
+  };
+  const std::vector<View> right = {t.y, t.x, t.cos, t.sin, t.position};
+  EXPECT_EQ(error(right), "");
+  const std::vector<Wrong> wrong = {
+      {0, narrow, "expected y.shape == x.shape, got y = f32 [3, 8], x = f32 [3, 16]"},
+      {1, empty, "expected x.rows() > 0 && x.width() > 0, got x = f32 [0, 16]"},
+      {2, three, "x.width() % (2 * cos.width()) == 0, got cos = f32 [40, 3], x = f32 [3, 16]"},
+      {3, three, "expected sin.shape == cos.shape, got sin = f32 [40, 3], cos = f32 [40, 4]"},
+      {4, few, "expected position.shape.elements() == x.rows(), got position = i32 [2], x = f32 [3, 16]"},
+      {0, f64, "expected y.dtype == x.dtype && cos.dtype == x.dtype && sin.dtype == x.dtype, got y = f64 [3, 16]"},
+      {3, table_f64, "sin = f64 [40, 4], x = f32 [3, 16]"},
+      {4, position_f32, "expected position.dtype == DType::i32, got position = f32 [3]"},
+      {0, far, "y = f32 [3, 16] on cuda"},
+      {0, shifted, "expected same(y, x) || disjoint(y, x)"},
+      {0, reshape(rows(t.cos.view(), 0, 12), {3, 16}), "expected disjoint_from_all(y, cos, sin, position)"},
+      {4, high, "expected every position in [0, 40), got position[1] = 40"},
+      {4, low, "expected every position in [0, 40), got position[2] = -1"},
+  };
+  for (const auto& [argument, instead, message] : wrong) {
+    auto views = right;
+    views[argument] = instead;
+    EXPECT_THAT(error(views), AllOf(StartsWith("rope: "), HasSubstr(message)));
+  }
+}
+
+TEST(Rope, SabotageIsFoundOut) {
+  const Backend backend{"plain_f32", DType::f32, {}, true};
+  Bench bench(backend);
+  const Case c{5, 3, 4, 3};
+  const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, c, RopeLayout::half, false); };
+  EXPECT_EQ(found(rope), "");
+  const Op other_layout = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout,
+                             bool inverse) { rope(ctx, y, x, cos, sin, position, RopeLayout::interleaved, inverse); };
+  const Op never_inverse = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout layout,
+                              bool) { rope(ctx, y, x, cos, sin, position, layout, false); };
+  const Op by_row = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView, RopeLayout layout, bool inverse) {
+    Tensor position({x.rows()}, DType::i32);
+    std::vector<double> at(position.size());
+    for (size_t r = 0; r < at.size(); ++r) at[r] = static_cast<double>(r);
+    position.fill(at);
+    rope(ctx, y, x, cos, sin, position, layout, inverse);
+  };
+  const Op sloppy = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout layout,
+                       bool inverse) {
+    rope(ctx, y, x, cos, sin, position, layout, inverse);
+    y.as<float>()[0][y.width()] = 0;
+  };
+  EXPECT_THAT(found(other_layout), HasSubstr("y: error"));
+  EXPECT_THAT(found(by_row), HasSubstr("y: error"));
+  EXPECT_THAT(found(never_inverse), HasSubstr("the inverse does not undo it"));
+  EXPECT_THAT(found(sloppy), HasSubstr("a sentinel"));
+  EXPECT_GT(worst_gradient_error(never_inverse, c, RopeLayout::half), 1e-3);
+}
+
+}  // namespace
+}  // namespace rw::test

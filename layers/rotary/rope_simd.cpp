@@ -35,7 +35,7 @@ void interleaved_row(float* y, const float* x, const float* cos, const float* si
                      float sign) {
   for (size_t head = 0; head < heads; ++head, x += 2 * pairs, y += 2 * pairs)
     for_columns(pairs, [&](auto d, size_t c) HWY_ATTR {
-      auto a = hn::Undefined(d), b = a;
+      auto a = hn::Zero(d), b = a;
       hn::LoadInterleaved2(d, x + 2 * c, a, b);
       turn(d, a, b, cos + c, sin + c, sign);
       hn::StoreInterleaved2(a, b, d, y + 2 * c);

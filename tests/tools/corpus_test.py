@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""train/corpus without the network: its reader of R's format; what it says when packages cannot be had, or differ.
+"""train/corpus without the network: its reader of R's format; what it says when packages cannot be had, or differ."""
 import importlib.machinery
 import importlib.util
 import os

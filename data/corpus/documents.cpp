@@ -1,0 +1,183 @@
+#include "data/corpus/documents.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/user_error.hpp"
+#include "data/corpus/text_stream.hpp"
+
+namespace rw {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+using OnPart = std::function<void(TextPart)>;
+
+constexpr size_t kLongestPart = 16 * kPartBytes;  // without a place to cut
+
+bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// Collects the text of documents and passes it on in parts.
+class PartWriter {
+ public:
+  explicit PartWriter(const OnPart& on_part) : on_part_(on_part) {}
+  void add(std::string_view text) {
+    buffer_ += text;
+    while (buffer_.size() - searched_ >= kPartBytes) cut();
+  }
+  void end_document() {
+    if (started_ || !buffer_.empty()) on_part_({std::move(buffer_), true});
+    buffer_ = {};
+    searched_ = 0;
+    started_ = false;
+  }
+
+ private:
+  void cut() {
+    size_t at = searched_ + kPartBytes;  // looked at backwards: before a space after another character
+    while (at > searched_ && !(at < buffer_.size() && at > 0 && buffer_[at] == ' ' && buffer_[at - 1] != ' ')) --at;
+    if (at == searched_) {
+      searched_ += kPartBytes;
+      if (searched_ < kLongestPart) return;
+      for (at = searched_; at < buffer_.size() && is_continuation(buffer_[at]);) ++at;
+    }
+    on_part_({buffer_.substr(0, at), false});
+    buffer_.erase(0, at);
+    searched_ = 0;
+    started_ = true;
+  }
+
+  const OnPart& on_part_;
+  std::string buffer_;
+  size_t searched_ = 0;   // no place to cut before it
+  bool started_ = false;  // a part of the document is out
+};
+
+// Ends the document at each line that is the separator.
+class Separator {
+ public:
+  Separator(std::string line, PartWriter& out) : separator_(std::move(line)), out_(out) {}
+  void add(std::string_view text) {
+    while (!text.empty()) {
+      const size_t newline = text.find('\n');
+      const std::string_view piece = text.substr(0, newline == text.npos ? newline : newline + 1);
+      text.remove_prefix(piece.size());
+      if (undecided_) {
+        head_ += piece;
+        if (newline == text.npos && head_.size() <= separator_.size() + 1) return;
+        pass_head();
+      } else {
+        out_.add(piece);
+      }
+      undecided_ = newline != text.npos;
+    }
+  }
+  void end() {
+    pass_head();
+    out_.end_document();
+  }
+
+ private:
+  void pass_head() {
+    std::string_view line = head_;
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    if (line.ends_with('\r') && !separator_.ends_with('\r')) line.remove_suffix(1);
+    if (!head_.empty() && line == separator_)
+      out_.end_document();
+    else
+      out_.add(head_);
+    head_.clear();
+  }
+
+  std::string separator_;
+  PartWriter& out_;
+  std::string head_;  // the line so far, while it may be the separator
+  bool undecided_ = true;
+};
+
+class JsonLines {
+ public:
+  JsonLines(const fs::path& file, const std::string& key, PartWriter& out) : file_(file), key_(key), out_(out) {}
+  void add(std::string_view text) {
+    while (!text.empty()) {
+      const size_t newline = text.find('\n');
+      line_ += text.substr(0, newline);
+      if (line_.size() > kMaxJsonLine)
+        fail("is longer than " + std::to_string(kMaxJsonLine >> 20) + " MiB", "is it one JSON object in each line?");
+      if (newline == text.npos) return;
+      text.remove_prefix(newline + 1);
+      end_line();
+    }
+  }
+  void end_line() {
+    if (line_.find_first_not_of(" \t\r") != line_.npos) take(line_);
+    line_.clear();
+    ++number_;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what, const std::string& why) const {
+    throw UserError(Exit::data, file_.string() + " line " + std::to_string(number_) + " " + what,
+                    why);
+  }
+  void take(std::string_view line) const {
+    json object;
+    try {
+      object = json::parse(line);
+    } catch (const json::exception& error) {
+      fail("is not JSON", error.what());
+    }
+    if (!object.is_object()) fail("is not a JSON object", "each line is to be like {\"text\": \"...\"}");
+    const std::string key = !key_.empty() ? key_ : object.contains("text") ? "text" : "content";
+    if (!object.contains(key)) {
+      std::string keys;
+      for (const auto& item : object.items()) keys += (keys.empty() ? "" : ", ") + item.key();
+      fail("has no key '" + (key_.empty() ? "text' or 'content" : key) + "'",
+           "its keys are: " + keys + "\nname the one with the text:  --text-key KEY");
+    }
+    if (!object[key].is_string())
+      fail("has no text under '" + key + "'",
+           std::string("it is of type ") + object[key].type_name() + "\nname the key of a text:  --text-key KEY");
+    out_.add(object[key].get_ref<const std::string&>());
+    out_.end_document();
+  }
+
+  fs::path file_;
+  const std::string& key_;
+  PartWriter& out_;
+  std::string line_;
+  uint64_t number_ = 1;
+};
+
+bool is_json_lines(fs::path file) {
+  if (file.extension() == ".gz" || file.extension() == ".zst") file.replace_extension();
+  return file.extension() == ".jsonl" || file.extension() == ".ndjson";
+}
+
+}  // namespace
+
+void read_documents(const fs::path& file, const DocumentOptions& options, const OnPart& on_part) {
+  bool any = false;
+  const OnPart pass = [&](TextPart part) {
+    any = true;
+    on_part(std::move(part));
+  };
+  TextStream text(file);
+  PartWriter writer(pass);
+  if (is_json_lines(file)) {
+    JsonLines lines(file, options.text_key, writer);
+    for (auto piece = text.next(); !piece.empty(); piece = text.next()) lines.add(piece);
+    lines.end_line();
+  } else if (options.separated) {
+    Separator separator(options.separator, writer);
+    for (auto piece = text.next(); !piece.empty(); piece = text.next()) separator.add(piece);
+    separator.end();
+  } else {
+    for (auto piece = text.next(); !piece.empty(); piece = text.next()) writer.add(piece);
+    writer.end_document();
+  }
+  if (!any) throw UserError(Exit::data, file.string() + " is empty", "there is no text in it");
+}
+
+}  // namespace rw

@@ -1,0 +1,30 @@
+#include "data/corpus/utf8.hpp"
+
+namespace rw {
+
+int utf8_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const int length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  const unsigned char least = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;  // of the second byte
+  const unsigned char most = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  for (size_t i = 1; i < static_cast<size_t>(length); ++i) {
+    if (i == text.size()) return -1;
+    if (byte(i) < (i == 1 ? least : 0x80) || byte(i) > (i == 1 ? most : 0xBF)) return 0;
+  }
+  return length;
+}
+
+size_t valid_utf8_prefix(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const int length = utf8_length(text.substr(at, 4));
+    if (length <= 0) break;
+    at += static_cast<size_t>(length);
+  }
+  return at;
+}
+
+}  // namespace rw

@@ -26,13 +26,13 @@ enum class ValidationSplit {
 };
 
 struct PrepareOptions {
-  DocumentOptions documents;
+  DocumentOptions documents = {};
   double val = 0;  // share held out, in [0, 1); 0: none
   ValidationSplit split = ValidationSplit::tail;
-  std::vector<std::filesystem::path> val_files;  // held out besides, or instead
+  std::vector<std::filesystem::path> val_files = {};  // held out besides, or instead
   uint64_t seed = 1;
-  std::string command;     // kept in /meta
-  bool overwrite = false;  // else token files in OUT are not replaced
+  std::string command = {};  // kept in /meta
+  bool overwrite = false;    // else token files in OUT are not replaced
 };
 
 struct PreparedSplit {
@@ -46,7 +46,7 @@ struct Prepared {
 
 inline constexpr uint64_t kShortestTail = 16;  // tokens
 
-// Encodes on all threads; the files do not depend on their number. Memory does not grow with the text, but by 24 bytes
+// Encodes on all threads; the files do not depend on their number. Memory does not grow with the text, but by 80 bytes
 // a document and by the longest line of JSON. After an error OUT is as before. Throws UserError: Exit::data for the
 // inputs, also if one is given twice or nothing is left for a split; Exit::write.
 Prepared prepare(std::span<const std::filesystem::path> inputs, const Tokenizer& tokenizer,

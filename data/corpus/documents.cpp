@@ -118,8 +118,7 @@ class JsonLines {
 
  private:
   [[noreturn]] void fail(const std::string& what, const std::string& why) const {
-    throw UserError(Exit::data, file_.string() + " line " + std::to_string(number_) + " " + what,
-                    why);
+    throw UserError(Exit::data, file_.string() + " line " + std::to_string(number_) + " " + what, why);
   }
   void take(std::string_view line) const {
     json object;

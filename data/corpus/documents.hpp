@@ -12,8 +12,8 @@ namespace rw {
 struct DocumentOptions {
   // The line that stands between two documents of a text file ("%"; "" is a run of blank lines); it belongs to neither.
   bool separated = false;
-  std::string separator;
-  std::string text_key;  // of JSON lines; empty: "text", or else "content"
+  std::string separator = {};
+  std::string text_key = {};  // of JSON lines; empty: "text", or else "content"
 };
 
 // A piece of a document: whole UTF-8 characters, without NUL. It ends before a space that follows another character, or

@@ -1,4 +1,4 @@
-// A random order of 0 ... n - 1 that needs no memory: four Feistel rounds over philox on the smallest even number of
+// A random order of 0 ... n - 1 that needs no memory: eight Feistel rounds over philox on the smallest even number of
 // bits that holds n, walked along its cycle until the value is below n (at most four steps on average).
 // Source: Black and Rogaway, Ciphers with arbitrary finite domains, CT-RSA 2002.
 #pragma once

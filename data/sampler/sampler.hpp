@@ -6,8 +6,8 @@
 // T⌋ windows o + w T ... o + w T + T once, in an order of its own. So every token is left out equally rarely (N mod T
 // in an epoch), and windows are cut elsewhere each time.
 //
-// Mixtures: of every 1024 samples, corpus c gets share_c · 1024, rounded by largest remainder over the blocks so far,
-// in an order drawn for the block.
+// Mixtures: in every block of 1024 samples each corpus has the same number, 1024 · share rounded by largest remainder,
+// at places drawn for the block.
 #pragma once
 #include "data/sampler/data_set.hpp"
 
@@ -19,26 +19,25 @@ struct Sample {
   uint64_t epoch = 0;  // of the corpus
 };
 
+inline constexpr uint64_t kMixtureBlock = 1024;
+
 class Sampler {
  public:
-  // Throws UserError(Exit::data) if a corpus has fewer than T + 1 tokens, naming the longest context that fits.
-  // `data` has to live as long.
+  // Throws UserError(Exit::data) if a corpus has fewer than T + 1 tokens, naming the longest context that fits, or has
+  // a share that rounds to nothing. `data` has to live as long.
   Sampler(const DataSet& data, int64_t context, uint64_t seed);
 
   Sample operator()(uint64_t index) const;  // index: of the sample in the run, from 0
 
-  double epochs(size_t corpus, uint64_t samples) const;  // of a corpus in the first `samples` of a run
+  uint64_t windows(size_t corpus) const;                 // in an epoch
+  double epochs(size_t corpus, uint64_t samples) const;  // of a corpus in the first `samples` of a run, about
+  int64_t context() const { return context_; }
 
  private:
-  struct Slot {
-    size_t corpus;
-    uint64_t index;  // in the corpus
-  };
-  Slot slot(uint64_t index) const;
-
   const DataSet* data_;
   int64_t context_;
   uint64_t seed_;
+  std::vector<uint64_t> block_end_;  // places below block_end_[c], not below block_end_[c - 1], are of corpus c
 };
 
 }  // namespace rw

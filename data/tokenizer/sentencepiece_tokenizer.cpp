@@ -53,12 +53,14 @@ std::vector<std::string> bytes_of(const SentencePieceProcessor& processor) {
   return all;
 }
 
-// Whether no piece has the border between other text and spaces, or newlines, inside. Then no merge crosses one, and
-// the words between can be encoded each for itself.
-bool splits_at(char border, const std::vector<std::string>& pieces) {
-  for (const std::string& text : pieces)
-    for (size_t i = 1; i < text.size(); ++i)
-      if (text[i] == border ? text[i - 1] != border : border == '\n' && text[i - 1] == border) return false;
+// Whether no piece goes on with a space behind another character. Then no merge does either, and words can be encoded
+// each for itself.
+bool splits_at_spaces(const SentencePieceProcessor& processor) {
+  for (int id = 0; id < processor.GetPieceSize(); ++id) {
+    const std::string& piece = processor.IdToPiece(id);
+    for (size_t at = piece.find(kSpace, 1); at != piece.npos; at = piece.find(kSpace, at + 1))
+      if (at < kSpace.size() || piece.compare(at - kSpace.size(), kSpace.size(), kSpace) != 0) return false;
+  }
   return true;
 }
 
@@ -78,12 +80,10 @@ constexpr size_t kLongestCachedWord = 64;  // bytes
 class SentencePieceTokenizer : public Tokenizer {
  public:
   SentencePieceTokenizer(TokenizerFile model, std::unique_ptr<SentencePieceProcessor> processor)
-      : Tokenizer(std::move(model), bytes_of(*processor), processor->bos_id()), processor_(std::move(processor)) {
+      : Tokenizer(std::move(model), bytes_of(*processor), processor->bos_id()),
+        processor_(std::move(processor)),
+        splits_at_spaces_(splits_at_spaces(*processor_)) {
     byte_ids_.fill(-1);
-    std::vector<std::string> all;
-    for (int id = 0; id < processor_->GetPieceSize(); ++id) all.push_back(bytes(id));
-    splits_at_space_ = splits_at(' ', all);
-    splits_at_newline_ = splits_at('\n', all);
     for (int id = 0; id < processor_->GetPieceSize(); ++id)
       if (processor_->IsByte(id)) byte_ids_[static_cast<size_t>(byte_of(processor_->IdToPiece(id)))] = id;
     for (int id : byte_ids_)
@@ -127,11 +127,8 @@ class SentencePieceTokenizer : public Tokenizer {
   // Of text that SentencePiece leaves as it is.
   void append(std::vector<int32_t>& ids, std::string_view text) const {
     size_t begin = 0;
-    for (size_t at = 1; at < text.size(); ++at) {
-      const char before = text[at - 1], after = text[at];
-      if (!(splits_at_space_ && after == ' ' && before != ' ') &&
-          !(splits_at_newline_ && (after == '\n') != (before == '\n')))
-        continue;
+    for (size_t at = 1; splits_at_spaces_ && at < text.size(); ++at) {
+      if (text[at] != ' ' || text[at - 1] == ' ') continue;
       append_word(ids, text.substr(begin, at - begin));
       begin = at;
     }
@@ -159,7 +156,7 @@ class SentencePieceTokenizer : public Tokenizer {
 
   std::unique_ptr<SentencePieceProcessor> processor_;
   std::array<int, 256> byte_ids_;
-  bool splits_at_space_ = false, splits_at_newline_ = false;
+  bool splits_at_spaces_;
   const uint64_t number_ = next_number();  // of all tokenizers of the process, for the cache
 };
 

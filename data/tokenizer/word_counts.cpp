@@ -27,8 +27,7 @@ void WordCounts::add(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const std::string_view character = character_at(text, at);
     const bool reserved = is_reserved(character);
-    const bool new_word = at > begin && ((character == " " && text[at - 1] != ' ') ||
-                                         (character == "\n") != (text[at - 1] == '\n') || at - begin >= kLongestWord);
+    const bool new_word = at > begin && ((character == " " && text[at - 1] != ' ') || at - begin >= kLongestWord);
     if (reserved || new_word) {
       count(text.substr(begin, at - begin), 1);
       begin = at;

@@ -1,5 +1,5 @@
 // How often each word of a text occurs: all that learning byte pairs needs of it. A word is a run of spaces with what
-// follows up to the next space; newlines make words of their own; a word ends also where a tab, U+2581 or U+2585 stood,
+// follows up to the next space, newlines included; it ends also where a tab, U+2581, U+2585 or a zero byte stands,
 // which no piece of SentencePiece may hold, or where it gets too long.
 #pragma once
 #include <cstdint>

@@ -1,0 +1,226 @@
+#include "data/prepare.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/base/parallel.hpp"
+#include "data/token_data.hpp"
+#include "data/tokenizer/tokenizer_test.hpp"
+
+namespace rw {
+namespace {
+
+using test::TemporaryFolder;
+using test::user_error_of;
+using test::write_file;
+using testing::HasSubstr;
+using Paths = std::vector<std::filesystem::path>;
+
+std::vector<std::unique_ptr<Tokenizer>> tokenizers() {
+  std::vector<std::unique_ptr<Tokenizer>> all;
+  all.push_back(make_bytes_tokenizer());
+  all.push_back(make_tokenizer(test::small_sentencepiece()));
+  return all;
+}
+
+// Texts of the documents of a split.
+std::vector<std::string> texts(const TokenData& data) {
+  const auto tokenizer = make_tokenizer(*data.tokenizer());
+  std::vector<std::string> out;
+  const auto starts = data.document_starts();
+  for (size_t d = 0; d < starts.size(); ++d) {
+    const uint64_t end = d + 1 < starts.size() ? starts[d + 1] : data.size();
+    std::vector<int32_t> ids(end - starts[d]);
+    data.read(starts[d], ids);
+    EXPECT_EQ(ids[0], tokenizer->document_start());
+    EXPECT_EQ(std::ranges::count(ids, tokenizer->document_start()), 1);
+    out.push_back(tokenizer->decode(ids));
+  }
+  return out;
+}
+
+uint64_t bytes_of(const std::vector<std::string>& all) {
+  uint64_t sum = 0;
+  for (const std::string& text : all) sum += text.size();
+  return sum;
+}
+
+// Four documents in two files, with characters that are several tokens.
+struct Texts {
+  TemporaryFolder folder;
+  std::vector<std::string> documents;
+  Paths files;
+  DocumentOptions options{.separated = true, .separator = "%"};
+
+  Texts() {
+    const size_t sizes[] = {150'000, 40, 9'000, 3'000};
+    for (unsigned i = 0; i < 4; ++i) {
+      std::string text = test::some_text(i, sizes[i]);
+      if (i == 3)
+        for (int k = 0; k < 500; ++k) text += "\xF0\x9F\x98\x80";
+      documents.push_back(text + "\n");
+    }
+    write_file(folder / "a.txt", documents[0] + "%\n" + documents[1]);
+    write_file(folder / "b.txt", documents[2] + "%\n" + documents[3]);
+    files = {folder / "a.txt", folder / "b.txt"};
+  }
+};
+
+TEST(Prepare, WithoutASplitAllIsTrain) {
+  const Texts texts_;
+  for (const auto& tokenizer : tokenizers()) {
+    const auto out = texts_.folder / std::string(tokenizer->kind());
+    const Prepared done = prepare(texts_.files, *tokenizer, out, {.documents = texts_.options, .command = "x y"});
+    const TokenData data = TokenData::open(out);
+    EXPECT_EQ(texts(data), texts_.documents);
+    EXPECT_EQ(data.bytes(), bytes_of(texts_.documents));
+    EXPECT_EQ(data.vocab(), tokenizer->vocab());
+    EXPECT_EQ(data.tokenizer_hash(), tokenizer->hash());
+    EXPECT_EQ(done.train.tokens, data.size());
+    EXPECT_EQ(done.train.documents, 4u);
+    EXPECT_EQ(done.train.bytes, data.bytes());
+    EXPECT_EQ(done.val.tokens, 0u);
+    EXPECT_FALSE(TokenData::has(out, Split::val));
+    EXPECT_EQ(load_tokenizer(out)->hash(), tokenizer->hash());
+    const std::string file = test::read_file(out / "train.h5");
+    EXPECT_NE(file.find("\"command\": \"x y\""), std::string::npos);
+    EXPECT_NE(file.find("b.txt"), std::string::npos);
+  }
+}
+
+TEST(Prepare, ALongDocumentIsEncodedAsAWhole) {
+  const TemporaryFolder folder;
+  const auto tokenizer = make_tokenizer(test::small_sentencepiece());
+  const std::string text = test::some_text(1, 3 * kPartBytes);
+  write_file(folder / "a.txt", text);
+  prepare(Paths{folder / "a.txt"}, *tokenizer, folder / "out", {});
+  const TokenData data = TokenData::open(folder / "out");
+  std::vector<int32_t> ids(data.size() - 1);
+  data.read(1, ids);
+  EXPECT_TRUE(ids == tokenizer->encode(text));
+}
+
+TEST(Prepare, TailsAndHeadsMakeTheWhole) {
+  const Texts texts_;
+  for (const auto& tokenizer : tokenizers()) {
+    const auto out = texts_.folder / std::string(tokenizer->kind());
+    const Prepared done = prepare(texts_.files, *tokenizer, out, {.documents = texts_.options, .val = 0.05});
+    const TokenData train = TokenData::open(out), val = TokenData::open(out, Split::val);
+    const auto heads = texts(train), tails = texts(val);
+    ASSERT_EQ(heads.size(), 4u);
+    ASSERT_EQ(tails.size(), 3u);  // the second is too short to be cut
+    EXPECT_EQ(heads[0] + tails[0], texts_.documents[0]);
+    EXPECT_EQ(heads[1], texts_.documents[1]);
+    EXPECT_EQ(heads[2] + tails[1], texts_.documents[2]);
+    EXPECT_EQ(heads[3] + tails[2], texts_.documents[3]);
+    EXPECT_EQ(tails[2].substr(0, 1), "\xF0");  // not cut inside a character
+    EXPECT_EQ(train.bytes(), bytes_of(heads));
+    EXPECT_EQ(val.bytes(), bytes_of(tails));
+    EXPECT_EQ(done.val.bytes, val.bytes());
+    EXPECT_NEAR(static_cast<double>(val.size()) / static_cast<double>(train.size() + val.size()), 0.05, 0.002);
+  }
+}
+
+TEST(Prepare, WholeDocumentsAreDrawnBySeed) {
+  const TemporaryFolder folder;
+  std::string lines;
+  std::vector<std::string> all;
+  for (int i = 0; i < 1000; ++i) {
+    all.push_back("document " + std::to_string(i));
+    lines += "{\"text\":\"" + all.back() + "\"}\n";
+  }
+  write_file(folder / "a.jsonl", lines);
+  PrepareOptions options{.val = 0.2, .split = ValidationSplit::document, .overwrite = true};
+  const auto tokenizer = make_bytes_tokenizer();
+  const auto val_of = [&](uint64_t seed) {
+    options.seed = seed;
+    prepare(Paths{folder / "a.jsonl"}, *tokenizer, folder / "out", options);
+    auto train = texts(TokenData::open(folder / "out"));
+    const auto val = texts(TokenData::open(folder / "out", Split::val));
+    std::vector<std::string> joined = val;
+    joined.insert(joined.end(), train.begin(), train.end());
+    EXPECT_THAT(joined, testing::UnorderedElementsAreArray(all));
+    EXPECT_TRUE(std::ranges::is_sorted(train, {}, [](const std::string& t) { return std::stoi(t.substr(9)); }));
+    return val;
+  };
+  const auto first = val_of(1);
+  EXPECT_NEAR(static_cast<double>(first.size()), 200, 40);
+  EXPECT_EQ(val_of(1), first);
+  EXPECT_NE(val_of(2), first);
+}
+
+TEST(Prepare, FilesCanBeHeldOut) {
+  const Texts texts_;
+  const auto tokenizer = make_bytes_tokenizer();
+  prepare(Paths{texts_.files[0]}, *tokenizer, texts_.folder / "out",
+          {.documents = texts_.options, .val_files = {texts_.files[1]}});
+  const auto& d = texts_.documents;
+  EXPECT_EQ(texts(TokenData::open(texts_.folder / "out")), (std::vector<std::string>{d[0], d[1]}));
+  EXPECT_EQ(texts(TokenData::open(texts_.folder / "out", Split::val)), (std::vector<std::string>{d[2], d[3]}));
+}
+
+TEST(Prepare, FilesDoNotDependOnThreads) {
+  const Texts texts_;
+  const auto tokenizer = make_tokenizer(test::small_sentencepiece());
+  const int before = threads();
+  const char* names[] = {"one", "three"};
+  for (int n : {1, 3}) {
+    set_threads(n);
+    prepare(texts_.files, *tokenizer, texts_.folder / names[n / 3], {.documents = texts_.options, .val = 0.1});
+  }
+  set_threads(before);
+  for (const char* name : {"train.h5", "val.h5", "train.h5.manifest.json", "tokenizer/tokenizer.model"})
+    EXPECT_TRUE(test::read_file(texts_.folder / "one" / name) == test::read_file(texts_.folder / "three" / name));
+}
+
+TEST(Prepare, AnErrorLeavesNothing) {
+  const Texts texts_;
+  const auto tokenizer = make_bytes_tokenizer();
+  const auto out = texts_.folder / "out";
+  write_file(texts_.folder / "bad.txt", test::some_text(1, 300'000) + "\xFF");
+  const Paths bad = {texts_.files[0], texts_.folder / "bad.txt"};
+  EXPECT_THAT(user_error_of([&] { prepare(bad, *tokenizer, out, {}); }).what, HasSubstr("bad.txt is not UTF-8"));
+  EXPECT_FALSE(std::filesystem::exists(out));
+
+  prepare(texts_.files, *tokenizer, out, {.documents = texts_.options, .val = 0.1});
+  const std::string train = test::read_file(out / "train.h5"), val = test::read_file(out / "val.h5");
+  const auto names = [&] {
+    Paths all;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(out)) all.push_back(entry.path());
+    std::ranges::sort(all);
+    return all;
+  };
+  const Paths good = names();
+  EXPECT_EQ(good.size(), 6u);
+  EXPECT_THAT(user_error_of([&] { prepare(bad, *tokenizer, out, {.overwrite = true}); }).what, HasSubstr("bad.txt"));
+  const auto again = user_error_of([&] { prepare(texts_.files, *tokenizer, out, {}); });
+  EXPECT_EQ(again.code, Exit::write);
+  EXPECT_THAT(again.advice, HasSubstr("--overwrite"));
+  EXPECT_EQ(names(), good);
+  EXPECT_TRUE(test::read_file(out / "train.h5") == train && test::read_file(out / "val.h5") == val);
+
+  prepare(texts_.files, *tokenizer, out, {.documents = texts_.options, .overwrite = true});
+  EXPECT_FALSE(std::filesystem::exists(out / "val.h5"));  // of the earlier preparation
+  EXPECT_EQ(names().size(), 4u);
+}
+
+TEST(Prepare, WhatMakesNoSenseIsRefused) {
+  const TemporaryFolder folder;
+  const auto tokenizer = make_bytes_tokenizer();
+  write_file(folder / "a.txt", "short");
+  const auto error = [&](Paths inputs, PrepareOptions options) {
+    return user_error_of([&] { prepare(inputs, *tokenizer, folder / "out", options); });
+  };
+  const Paths one = {folder / "a.txt"};
+  EXPECT_EQ(error({}, {}).code, Exit::usage);
+  EXPECT_THAT(error({folder / "a.txt", folder / "." / "a.txt"}, {}).what, HasSubstr("given twice"));
+  EXPECT_THAT(error(one, {.val_files = one}).what, HasSubstr("given twice"));
+  EXPECT_THAT(error(one, {.val = 0.5}).advice, HasSubstr("--split document"));
+  EXPECT_THAT(error(one, {.val = 1e-9, .split = ValidationSplit::document}).advice, HasSubstr("--val 20%"));
+  EXPECT_THAT(error(one, {.val = 0.999999, .split = ValidationSplit::document}).what,
+              HasSubstr("nothing is left to train on"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+}  // namespace
+}  // namespace rw

@@ -3,10 +3,10 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/file/file.hpp"
@@ -29,9 +29,9 @@ class MetricsFile {
   void append(int64_t step, std::span<const Metric> metrics);
 
  private:
+  int64_t last_step_;
   File file_;
   uint64_t size_;
-  int64_t last_step_;
 };
 
 struct MetricsRow {

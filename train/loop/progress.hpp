@@ -29,6 +29,7 @@ struct StepReport {
 struct ProgressOptions {
   enum class Mode { terminal, plain, json, quiet } mode = Mode::plain;
   bool colour = false;
+  bool unicode = false;                                    // the locale's characters are UTF-8
   int64_t first_step = 0;                                  // done before this process started
   int64_t total_steps = 0;                                 // of the whole run
   int64_t log_every = 10, eval_every = 0, save_every = 0;  // steps; 0: never
@@ -58,19 +59,23 @@ class Progress {
   double eta() const;
 
  private:
-  void permanent(std::string_view event, std::string_view text, std::string_view json, bool important);
-  void show_plain(const StepReport& report);
+  struct Event {  // in three spellings
+    std::string terminal, plain, json;
+  };
+  void show(const Event& event, bool warning);
+  void show_step();
   void redraw();
-  std::string status_line(int width) const;
+  std::string status_line(int columns) const;
+  double rate() const;  // tokens per second of recent steps
 
   ProgressOptions options_;
   StepReport last_;
   double val_ = kNone, bits_ = kNone;
-  std::deque<double> recent_, recent_rates_;
-  double eval_seconds_ = 0, save_seconds_ = 0;
+  std::deque<StepReport> recent_;
+  double eval_seconds_ = 0, save_seconds_ = 0;  // of all so far
   int64_t evals_ = 0, saves_ = 0;
-  double drawn_at_ = -1e9, logged_at_ = 0;
-  int64_t logged_step_ = -1;
+  double drawn_at_ = 0, shown_at_ = 0;
+  int64_t shown_step_ = 0;
   bool line_open_ = false;
 };
 

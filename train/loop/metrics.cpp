@@ -1,0 +1,93 @@
+#include "train/loop/metrics.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/base/check.hpp"
+#include "core/file/atomic.hpp"
+
+namespace rw {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr uint64_t kLargest = uint64_t{1} << 30;  // bytes of a file that is still read
+
+// Calls f(step, object, line with its end) for each line that is whole.
+template <class F>
+void for_lines(const std::string& text, F&& f) {
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) return;
+    const std::string_view line = std::string_view(text).substr(begin, end + 1 - begin);
+    const Json json = Json::parse(line, nullptr, false);
+    begin = end + 1;
+    if (!json.is_object()) continue;
+    const auto step = json.find("step");
+    if (step != json.end() && step->is_number_integer()) f(step->template get<int64_t>(), json, line);
+  }
+}
+
+// Leaves the lines up to `step`, each step once; returns the last step, -1 if there is none.
+int64_t shorten(const fs::path& file, int64_t step) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) File::create(file);
+  const std::string before = read_text(file, kLargest);
+  std::string after;
+  int64_t last = -1;
+  for_lines(before, [&](int64_t s, const Json&, std::string_view line) {
+    if (s <= last || s > step) return;
+    last = s;
+    after += line;
+  });
+  if (after != before) write_text(file, after);
+  return last;
+}
+
+Json to_json(double value) {
+  if (!std::isfinite(value)) return {};
+  if (std::abs(value) <= 0x1p53 && value == std::floor(value)) return static_cast<int64_t>(value);
+  return value;
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(const fs::path& file, int64_t step)
+    : last_step_(shorten(file, step)), file_(File::modify(file)), size_(file_.size()) {}
+
+void MetricsFile::append(int64_t step, std::span<const Metric> metrics) {
+  RW_CHECK(step > last_step_, step, last_step_);
+  Json json = {{"step", step}};
+  for (const Metric& metric : metrics) json[metric.name] = to_json(metric.value);
+  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+  file_.write(size_, std::as_bytes(std::span(line)));
+  size_ += line.size();
+  last_step_ = step;
+}
+
+std::optional<double> MetricsRow::find(std::string_view name) const {
+  const auto metric = std::ranges::find(metrics, name, &Metric::name);
+  if (metric == metrics.end()) return {};
+  return metric->value;
+}
+
+std::vector<MetricsRow> read_metrics(const fs::path& file) {
+  std::vector<MetricsRow> rows;
+  for_lines(read_text(file, kLargest), [&](int64_t step, const Json& json, std::string_view) {
+    MetricsRow row{step, {}};
+    for (const auto& [name, value] : json.items()) {
+      if (name == "step") continue;
+      if (value.is_number()) row.metrics.push_back({name, value.template get<double>()});
+      if (value.is_null()) row.metrics.push_back({name, std::numeric_limits<double>::quiet_NaN()});
+    }
+    rows.push_back(std::move(row));
+  });
+  return rows;
+}
+
+}  // namespace rw

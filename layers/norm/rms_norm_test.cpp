@@ -1,0 +1,130 @@
+#include "layers/norm/rms_norm.hpp"
+
+#include "layers/norm/norm_trial_test.hpp"
+
+namespace rw::test {
+namespace {
+
+struct Rms {
+  static constexpr bool layer = false;
+  static void forward(Ctx& ctx, const Views& v) {
+    rms_norm_forward(ctx, v.y, v.h, v.rstd, v.x, v.branch, v.weight, kEps);
+  }
+  static void backward(Ctx& ctx, const Views& v, Grad mode) {
+    rms_norm_backward(ctx, v.dx, v.dweight, v.dy, v.dh, v.normed, v.rstd, v.weight, mode);
+  }
+
+  template <class T>
+  struct Naive {
+    static void forward(const Tensors& t) {
+      const auto x = t.x.as<T>(), branch = t.branch.as<T>(), h = t.normed().as<T>(), y = t.y.as<T>();
+      for (int64_t r = 0; r < t.c.rows; ++r)
+        for (int64_t g = 0; g < t.c.groups; ++g) {
+          const int64_t begin = g * t.c.width, end = begin + t.c.width;
+          T squares = 0;
+          for (int64_t c = begin; c < end; ++c) {
+            if (t.c.branch) h[r][c] = x[r][c] + branch[r][c];
+            squares += h[r][c] * h[r][c];
+          }
+          const T rstd = t.rstd.as<T>()[r][g] = 1 / std::sqrt(squares / T(t.c.width) + T(kEps));
+          for (int64_t c = begin; c < end; ++c) y[r][c] = t.weight.as<T>().data[c - begin] * h[r][c] * rstd;
+        }
+    }
+    static void backward(const Tensors& t) {
+      const auto dy = t.dy.as<T>(), dh = t.dh.as<T>(), h = t.normed().as<T>(), dx = t.dx.as<T>();
+      const T* weight = t.weight.as<T>().data;
+      T* dweight = t.dweight.as<T>().data;
+      std::fill_n(dweight, t.c.width, T(0));
+      for (int64_t r = 0; r < t.c.rows; ++r)
+        for (int64_t g = 0; g < t.c.groups; ++g) {
+          const int64_t begin = g * t.c.width, end = begin + t.c.width;
+          const T rstd = t.rstd.as<T>()[r][g];
+          T dot = 0;
+          for (int64_t c = begin; c < end; ++c) dot += weight[c - begin] * dy[r][c] * h[r][c];
+          for (int64_t c = begin; c < end; ++c) {
+            dx[r][c] = (t.c.dh ? dh[r][c] : 0) + rstd * weight[c - begin] * dy[r][c] -
+                       h[r][c] * rstd * rstd * rstd * dot / T(t.c.width);
+            dweight[c - begin] += dy[r][c] * h[r][c] * rstd;
+          }
+        }
+    }
+  };
+};
+
+TEST(RmsNorm, HasNoProblemsOnAnyBackend) {
+  for (const Backend& backend : backends())
+    for (const Case& c : cases(Rms::layer)) EXPECT_EQ(problems(Op<Rms>(), backend, c), "") << backend << ": " << c;
+}
+
+TEST(RmsNorm, GradientMatchesCentralDifferences) {
+  for (const Case& c : {Case{2, 2, 1, 0, true, true}, Case{3, 5, 3, 0, true, true}, Case{9, 7, 2, 3, false, true},
+                        Case{17, 33, 1, 0, true, false}, Case{4, 6, 2, 1, false, false}})
+    EXPECT_LT(gradient_error(Op<Rms>(), c), 1e-7) << c;
+}
+
+TEST(RmsNorm, FusedEqualsUnfused) { expect_fused_equals_unfused<Rms>(false); }
+
+TEST(RmsNorm, SameBitsForEveryNumberOfThreads) {
+  expect_same_bits_for_every_number_of_threads<Rms>({100, 600, 1, 0, true, true});
+  expect_same_bits_for_every_number_of_threads<Rms>({37, 64, 3, 0, false, false});
+}
+
+// Queries and keys are column slices of one product; each is normed where it lies, forward and backward.
+TEST(RmsNorm, NormsSlicesWhereTheyLie) {
+  constexpr int64_t kRows = 19, kWidth = 24, kHeads = 3, kKeys = 1, kAll = (kHeads + 2 * kKeys) * kWidth;
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    const Tensor x({kRows, kAll}, backend.dtype), gradient({kRows, kAll}, backend.dtype);
+    Tensor in_place({kRows, kAll}, backend.dtype), gradient_in_place({kRows, kAll}, backend.dtype);
+    const_cast<Tensor&>(x).fill(normal(x.size(), 1)), in_place.fill(x.values());
+    const_cast<Tensor&>(gradient).fill(normal(gradient.size(), 2)), gradient_in_place.fill(gradient.values());
+    Tensor weight({kWidth}, backend.dtype), dweight({kWidth}, backend.dtype);
+    weight.fill(normal(kWidth, 3));
+
+    int64_t first = 0;
+    for (int64_t groups : {kHeads, kKeys}) {
+      const auto slice = [&](View v) { return columns(v, first, groups * kWidth); };
+      Tensor y({kRows, groups * kWidth}, backend.dtype), dx({kRows, groups * kWidth}, backend.dtype);
+      Tensor rstd({kRows, groups}, backend.dtype), expected({kWidth}, backend.dtype);
+      rms_norm_forward(bench.ctx, y, {}, rstd, slice(x), {}, weight, kEps);
+      rms_norm_backward(bench.ctx, dx, expected, slice(gradient), {}, slice(x), rstd, weight, Grad::overwrite);
+
+      rms_norm_forward(bench.ctx, slice(in_place), {}, rstd, slice(in_place), {}, weight, kEps);
+      const View d = slice(gradient_in_place);
+      rms_norm_backward(bench.ctx, d, dweight, d, {}, slice(x), rstd, weight, Grad::overwrite);
+      EXPECT_EQ(dweight.bytes(), expected.bytes()) << backend;
+      visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+        for (int64_t r = 0; r < kRows; ++r)
+          for (int64_t c = 0; c < groups * kWidth; ++c) {
+            ASSERT_EQ(slice(in_place).as<T>()[r][c], y.as<T>()[r][c]) << backend;
+            ASSERT_EQ(d.as<T>()[r][c], dx.as<T>()[r][c]) << backend;
+          }
+      });
+      first += groups * kWidth;
+    }
+    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+      for (int64_t r = 0; r < kRows; ++r)
+        for (int64_t c = first; c < kAll; ++c) {  // values are not normed
+          ASSERT_EQ(in_place.as<T>()[r][c], x.as<T>()[r][c]);
+          ASSERT_EQ(gradient_in_place.as<T>()[r][c], gradient.as<T>()[r][c]);
+        }
+    });
+  }
+}
+
+Op<Rms> without_projection() {  // dx = dh + rstd · weight · dy
+  return backward_then<Rms>([](const Views& v) {
+    for (int64_t r = 0; r < v.dx.rows(); ++r)
+      for (int64_t c = 0; c < v.dx.width(); ++c)
+        v.dx.as<double>()[r][c] = v.dh.as<double>()[r][c] +
+                                  v.rstd.as<double>()[r][0] * v.weight.as<double>().data[c] * v.dy.as<double>()[r][c];
+  });
+}
+
+TEST(RmsNorm, SabotageIsFoundOut) {
+  expect_sabotage_is_found<Rms>({9, 17, 1, 3, true, true});
+  EXPECT_GT(gradient_error(without_projection(), {9, 17, 1, 3, true, true}), 1e-3);
+}
+
+}  // namespace
+}  // namespace rw::test

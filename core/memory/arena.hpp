@@ -1,8 +1,9 @@
 // A stack of tensors in one allocation. Under AddressSanitizer, what is not taken may not be touched. A measuring arena
-// has no memory: it hands out distinct addresses that nobody may touch, and learns from a dry run how large the real
-// one must be.
+// has no memory: it hands out addresses that nobody may touch, distinct from all others, and learns from a dry run how
+// large the real one must be.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <string>
 #include <vector>
@@ -18,7 +19,11 @@ namespace rw {
 class Arena {
  public:
   Arena(std::string name, Device device, size_t capacity)
-      : name_(std::move(name)), device_(device), capacity_(capacity), memory_(device, capacity) {
+      : name_(std::move(name)),
+        device_(device),
+        capacity_(capacity),
+        memory_(device, capacity),
+        base_(reinterpret_cast<uintptr_t>(memory_.data())) {
     forbid_from(0);
   }
   ~Arena() { allow(0, memory_.data() ? capacity_ : 0); }
@@ -39,8 +44,7 @@ class Arena {
     used_ = at + bytes;
     peak_ = std::max(peak_, used_);
     allow(at, bytes);
-    const uintptr_t base = memory_.data() ? reinterpret_cast<uintptr_t>(memory_.data()) : kAlign;
-    return {reinterpret_cast<std::byte*>(base + at), shape, dtype, device_, shape.width()};
+    return {reinterpret_cast<std::byte*>(base_ + at), shape, dtype, device_, shape.width()};
   }
   size_t mark() const { return used_; }
   void rewind(size_t mark) {
@@ -53,7 +57,14 @@ class Arena {
  private:
   static constexpr size_t kAlign = 256;  // a cache line, a vector load and a CUDA sector all divide it
   Arena(std::string name, Device device)
-      : name_(std::move(name)), device_(device), capacity_(std::numeric_limits<size_t>::max()) {}
+      : name_(std::move(name)),
+        device_(device),
+        capacity_(std::numeric_limits<size_t>::max()),
+        base_(no_real_address()) {}
+  static uintptr_t no_real_address() {  // beyond what a process can have, and another one for each arena
+    static std::atomic<uintptr_t> count = 0;
+    return (count++ % 4096 + 1) << 48;
+  }
   void allow([[maybe_unused]] size_t at, [[maybe_unused]] size_t bytes) {
 #ifdef __SANITIZE_ADDRESS__
     if (memory_.data()) ASAN_UNPOISON_MEMORY_REGION(memory_.data() + at, bytes);
@@ -68,6 +79,7 @@ class Arena {
   Device device_;
   size_t capacity_, used_ = 0, peak_ = 0;
   Memory memory_;
+  uintptr_t base_;
 };
 
 // Gives back at the end of a scope what was taken in it. Kernels of the same stream may still be reading: whatever

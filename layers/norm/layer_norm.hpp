@@ -26,8 +26,9 @@ void layer_norm_forward(Ctx&, View y, View h, View mean, View rstd, CView x, CVi
 void layer_norm_backward(Ctx&, View dx, View dweight, View dbias, CView dy, CView dh, CView h, CView mean, CView rstd,
                          CView weight, Grad);
 
+// partial: [row_parts, C] for dweight, under it as much for dbias if there is one; empty with skip.
 using LayerNormForward = Twin<decltype(layer_norm_forward)>;
-using LayerNormBackward = Twin<decltype(layer_norm_backward), View /* partial [2 · row_parts, C], empty with skip */>;
+using LayerNormBackward = Twin<decltype(layer_norm_backward), View /* partial */>;
 namespace cpu {
 LayerNormForward layer_norm_forward;
 LayerNormBackward layer_norm_backward;

@@ -23,8 +23,9 @@ struct LayerKind {
         T mean = 0, variance = 0;
         for (int64_t c = 0; c < t.c.width; ++c) {
           if (t.c.branch) h[r][c] = x[r][c] + branch[r][c];
-          mean += h[r][c] / width;
+          mean += h[r][c];
         }
+        mean /= width;
         for (int64_t c = 0; c < t.c.width; ++c) variance += (h[r][c] - mean) * (h[r][c] - mean) / width;
         const T rstd = 1 / std::sqrt(variance + T(kEps));
         for (int64_t c = 0; c < t.c.width; ++c) {
@@ -117,6 +118,110 @@ TEST(LayerNorm, SabotageIsFoundOut) {
   EXPECT_LT(gradient_error(without(false, false), c), 1e-7);
   EXPECT_GT(gradient_error(without(true, false), c), 1e-3);
   EXPECT_GT(gradient_error(without(false, true), c), 1e-3);
+}
+
+struct LayerNormErrors : testing::Test, WrongTensors {
+  Bench bench{kPlainF32};
+  Tensors t{{3, 8, 1, 0, true, true, true}, LayerKind::layer, DType::f32};
+};
+
+TEST_F(LayerNormErrors, ForwardNamesWhatIsWrong) {
+  const auto error = [&](const std::vector<View>& v, double eps = kEps) {
+    return error_of([&] { layer_norm_forward(bench.ctx, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], eps); });
+  };
+  const std::vector<View> right = {t.y, t.h, t.mean, t.rstd, t.x, t.branch, t.weight, t.bias};
+  EXPECT_EQ(error({t.y, View{}, t.mean, t.rstd, t.x, View{}, t.weight, View{}}), "");
+  EXPECT_EQ(error(right, 0), "layer_norm_forward: expected eps > 0, got eps = 0");
+  const char *statistics = "mean.shape == Shape{x.rows()} && rstd.shape == mean.shape, got mean = ",
+             *dtypes = "y.dtype == x.dtype && weight.dtype == x.dtype, got y = ",
+             *statistics_dtypes = "mean.dtype == x.dtype && rstd.dtype == x.dtype, got mean = ",
+             *bias = "bias.empty() || (bias.shape == weight.shape && bias.dtype == x.dtype), got bias = ",
+             *both = "h.empty() == branch.empty(), got h = ",
+             *branch = "branch.shape == x.shape && branch.dtype == x.dtype, got branch = ",
+             *h = "h.shape == x.shape && h.dtype == x.dtype, got h = ",
+             *h_apart = "disjoint_from_all(h, branch, weight, bias), got h = ",
+             *y_apart = "disjoint_from_all(y, h, x, branch, weight, bias), got y = ",
+             *mean_apart = "disjoint_from_all(mean, rstd, y, h, x, branch, weight, bias), got mean = ",
+             *rstd_apart = "disjoint_from_all(rstd, y, h, x, branch, weight, bias), got rstd = ";
+  expect_messages("layer_norm_forward", right,
+                  {
+                      {4, empty, "x.rows() > 0 && x.width() > 0, got x = f32 [0, 8]"},
+                      {0, narrow, "y.shape == x.shape, got y = f32 [3, 7], x = f32 [3, 8]"},
+                      {6, t.rstd, "weight.shape == Shape{x.width()}, got weight = f32 [3], x = f32 [3, 8]"},
+                      {2, t.weight, statistics},
+                      {3, t.weight, statistics},
+                      {0, f64, dtypes},
+                      {6, column_f64, dtypes},
+                      {2, row_f64, statistics_dtypes},
+                      {3, row_f64, statistics_dtypes},
+                      {7, t.rstd, bias},
+                      {7, column_f64, bias},
+                      {1, View{}, both},
+                      {5, View{}, both},
+                      {5, narrow, branch},
+                      {5, f64, branch},
+                      {1, narrow, h},
+                      {1, f64, h},
+                      {1, shifted(t.x), "same(h, x) || disjoint(h, x), got h = f32 [3, 8], x = f32 [3, 8]"},
+                      {1, t.branch, h_apart},
+                      {5, far, "on_device(ctx, y, h, mean, rstd, x, branch, weight, bias), got y = "},
+                      {0, t.x, y_apart},
+                      {0, t.h, y_apart},
+                      {2, t.rstd, mean_apart},
+                      {2, inside(t.x, {3}), mean_apart},
+                      {3, inside(t.y, {3}), rstd_apart},
+                  },
+                  [&](const auto& v) { return error(v); });
+}
+
+TEST_F(LayerNormErrors, BackwardNamesWhatIsWrong) {
+  const auto error = [&](const std::vector<View>& v, Grad mode = Grad::overwrite) {
+    return error_of(
+        [&] { layer_norm_backward(bench.ctx, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], mode); });
+  };
+  const std::vector<View> right = {t.dx, t.dweight, t.dbias, t.dy, t.dh, t.h, t.mean, t.rstd, t.weight};
+  EXPECT_EQ(error({t.dx, View{}, View{}, t.dy, View{}, t.h, t.mean, t.rstd, t.weight}, Grad::skip), "");
+  const char *shapes = "dx.shape == h.shape && dy.shape == h.shape, got dx = ",
+             *statistics = "mean.shape == Shape{h.rows()} && rstd.shape == mean.shape, got mean = ",
+             *dtypes = "dx.dtype == h.dtype && dy.dtype == h.dtype && weight.dtype == h.dtype, got dx = ",
+             *statistics_dtypes = "mean.dtype == h.dtype && rstd.dtype == h.dtype, got mean = ",
+             *dh = "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = ",
+             *dx_apart = "disjoint_from_all(dx, h, mean, rstd, weight), got dx = ",
+             *dweight = "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = ",
+             *dbias = "dbias.empty() || (dbias.shape == weight.shape && dbias.dtype == weight.dtype), got dbias = ",
+             *grads_device = "on_device(ctx, dweight, dbias), got dweight = ",
+             *dweight_apart = "disjoint_from_all(dweight, dbias, dx, dy, dh, h, mean, rstd, weight), got dweight = ",
+             *dbias_apart = "disjoint_from_all(dbias, dx, dy, dh, h, mean, rstd, weight), got dbias = ";
+  expect_messages("layer_norm_backward", right,
+                  {
+                      {5, empty, "h.rows() > 0 && h.width() > 0, got h = f32 [0, 8]"},
+                      {0, narrow, shapes},
+                      {3, narrow, shapes},
+                      {8, t.rstd, "weight.shape == Shape{h.width()}, got weight = f32 [3], h = f32 [3, 8]"},
+                      {6, t.weight, statistics},
+                      {7, t.weight, statistics},
+                      {0, f64, dtypes},
+                      {3, f64, dtypes},
+                      {8, column_f64, dtypes},
+                      {6, row_f64, statistics_dtypes},
+                      {7, row_f64, statistics_dtypes},
+                      {4, narrow, dh},
+                      {4, f64, dh},
+                      {3, far, "on_device(ctx, dx, dy, dh, h, mean, rstd, weight), got dx = "},
+                      {0, shifted(t.dy), "same(dx, dy) || disjoint(dx, dy), got dx = "},
+                      {0, shifted(t.dh), "same(dx, dh) || disjoint(dx, dh), got dx = "},
+                      {0, t.h, dx_apart},
+                      {1, t.rstd, dweight},
+                      {1, column_f64, dweight},
+                      {2, t.rstd, dbias},
+                      {2, column_f64, dbias},
+                      {1, column_far, grads_device},
+                      {2, column_far, grads_device},
+                      {1, t.dbias, dweight_apart},
+                      {1, t.weight, dweight_apart},
+                      {2, t.weight, dbias_apart},
+                  },
+                  [&](const auto& v) { return error(v); });
 }
 
 }  // namespace

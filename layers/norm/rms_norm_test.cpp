@@ -42,8 +42,8 @@ struct Rms {
           T dot = 0;
           for (int64_t c = begin; c < end; ++c) dot += weight[c - begin] * dy[r][c] * h[r][c];
           for (int64_t c = begin; c < end; ++c) {
-            dx[r][c] = (t.c.dh ? dh[r][c] : 0) + rstd * weight[c - begin] * dy[r][c] -
-                       h[r][c] * rstd * rstd * rstd * dot / T(t.c.width);
+            const T gdy = weight[c - begin] * dy[r][c], n = h[r][c] * rstd;
+            dx[r][c] = (t.c.dh ? dh[r][c] : 0) + rstd * (gdy - n * (rstd * dot / T(t.c.width)));
             dweight[c - begin] += dy[r][c] * h[r][c] * rstd;
           }
         }
@@ -124,6 +124,91 @@ Op<Rms> without_projection() {  // dx = dh + rstd · weight · dy
 TEST(RmsNorm, SabotageIsFoundOut) {
   expect_sabotage_is_found<Rms>({9, 17, 1, 3, true, true});
   EXPECT_GT(gradient_error(without_projection(), {9, 17, 1, 3, true, true}), 1e-3);
+}
+
+struct RmsNormErrors : testing::Test, WrongTensors {
+  Bench bench{kPlainF32};
+  Tensors t{{3, 8, 1, 0, true, true}, Rms::layer, DType::f32};
+  const Tensor rstd_f64{{3, 1}, DType::f64}, weight_3{{3}, DType::f32};
+};
+
+TEST_F(RmsNormErrors, ForwardNamesWhatIsWrong) {
+  const auto error = [&](const std::vector<View>& v, double eps = kEps) {
+    return error_of([&] { rms_norm_forward(bench.ctx, v[0], v[1], v[2], v[3], v[4], v[5], eps); });
+  };
+  const std::vector<View> fused = {t.y, t.h, t.rstd, t.x, t.branch, t.weight};
+  const std::vector<View> alone = {t.y, View{}, t.rstd, t.x, View{}, t.weight};
+  EXPECT_EQ(error(fused, 0), "rms_norm_forward: expected eps > 0, got eps = 0");
+  expect_messages(
+      "rms_norm_forward", fused,
+      {
+          {3, empty, "x.rows() > 0 && x.width() > 0, got x = f32 [0, 8]"},
+          {5, weight_3,
+           "weight.shape.rank == 1 && weight.width() > 0 && x.width() % weight.width() == 0, got weight = "},
+          {5, t.y,
+           "weight.shape.rank == 1 && weight.width() > 0 && x.width() % weight.width() == 0, got weight = f32 [3"},
+          {0, narrow, "y.shape == x.shape, got y = f32 [3, 7], x = f32 [3, 8]"},
+          {2, t.weight, "rstd.shape == groups, got rstd = f32 [8], groups = [3, 1]"},
+          {0, f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f64 [3, 8]"},
+          {2, rstd_f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f32 [3, 8]"},
+          {5, column_f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f32 [3, 8]"},
+          {1, View{}, "h.empty() == branch.empty(), got h = f32 [], branch = f32 [3, 8]"},
+          {4, View{}, "h.empty() == branch.empty(), got h = f32 [3, 8], branch = f32 []"},
+          {4, narrow, "branch.shape == x.shape && branch.dtype == x.dtype, got branch = f32 [3, 7], x = f32 [3, 8]"},
+          {4, f64, "branch.shape == x.shape && branch.dtype == x.dtype, got branch = f64 [3, 8], x = f32 [3, 8]"},
+          {1, narrow, "h.shape == x.shape && h.dtype == x.dtype, got h = f32 [3, 7], x = f32 [3, 8]"},
+          {1, f64, "h.shape == x.shape && h.dtype == x.dtype, got h = f64 [3, 8], x = f32 [3, 8]"},
+          {1, shifted(t.x), "same(h, x) || disjoint(h, x), got h = f32 [3, 8], x = f32 [3, 8]"},
+          {1, t.branch, "disjoint_from_all(h, branch, weight), got h = "},
+          {4, far, "on_device(ctx, y, h, rstd, x, branch, weight), got y = "},
+          {0, t.x, "disjoint(y, x) || (branch.empty() && same(y, x)), got y = "},
+          {0, t.h, "disjoint_from_all(y, h, branch, weight), got y = "},
+          {0, t.branch, "disjoint_from_all(y, h, branch, weight), got y = "},
+          {2, inside(t.y, {3, 1}), "disjoint_from_all(rstd, y, h, x, branch, weight), got rstd = "},
+          {2, inside(t.x, {3, 1}), "disjoint_from_all(rstd, y, h, x, branch, weight), got rstd = "},
+      },
+      [&](const auto& v) { return error(v); });
+  expect_messages("rms_norm_forward", alone,
+                  {{0, shifted(t.x), "disjoint(y, x) || (branch.empty() && same(y, x)), got y = "},
+                   {1, t.h, "h.empty() == branch.empty(), got h = f32 [3, 8], branch = f32 []"}},
+                  [&](const auto& v) { return error(v); });
+}
+
+TEST_F(RmsNormErrors, BackwardNamesWhatIsWrong) {
+  const auto error = [&](const std::vector<View>& v, Grad mode = Grad::overwrite) {
+    return error_of([&] { rms_norm_backward(bench.ctx, v[0], v[1], v[2], v[3], v[4], v[5], v[6], mode); });
+  };
+  const std::vector<View> right = {t.dx, t.dweight, t.dy, t.dh, t.h, t.rstd, t.weight};
+  EXPECT_EQ(error({t.dx, View{}, t.dy, View{}, t.h, t.rstd, t.weight}, Grad::skip), "");
+  expect_messages(
+      "rms_norm_backward", right,
+      {
+          {4, empty, "h.rows() > 0 && h.width() > 0, got h = f32 [0, 8]"},
+          {6, weight_3,
+           "weight.shape.rank == 1 && weight.width() > 0 && h.width() % weight.width() == 0, got weight = "},
+          {0, narrow,
+           "dx.shape == h.shape && dy.shape == h.shape, got dx = f32 [3, 7], dy = f32 [3, 8], h = f32 [3, 8]"},
+          {2, narrow,
+           "dx.shape == h.shape && dy.shape == h.shape, got dx = f32 [3, 8], dy = f32 [3, 7], h = f32 [3, 8]"},
+          {5, t.weight, "rstd.shape == groups, got rstd = f32 [8], groups = [3, 1]"},
+          {0, f64, "dx.dtype == h.dtype && dy.dtype == h.dtype, got dx = f64 [3, 8], dy = f32 [3, 8], h = f32 [3, 8]"},
+          {2, f64, "dx.dtype == h.dtype && dy.dtype == h.dtype, got dx = f32 [3, 8], dy = f64 [3, 8], h = f32 [3, 8]"},
+          {5, rstd_f64, "rstd.dtype == h.dtype && weight.dtype == h.dtype, got rstd = f64 [3, 1], weight = f32 [8]"},
+          {6, column_f64, "rstd.dtype == h.dtype && weight.dtype == h.dtype, got rstd = f32 [3, 1], weight = f64 [8]"},
+          {3, narrow,
+           "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = f32 [3, 7], h = f32 [3, 8]"},
+          {3, f64, "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = f64 [3, 8], h = f32 [3, 8]"},
+          {2, far, "on_device(ctx, dx, dy, dh, h, rstd, weight), got dx = "},
+          {0, shifted(t.dy), "same(dx, dy) || disjoint(dx, dy), got dx = "},
+          {0, shifted(t.dh), "same(dx, dh) || disjoint(dx, dh), got dx = "},
+          {0, t.h, "disjoint_from_all(dx, h, rstd, weight), got dx = "},
+          {1, weight_3, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f32 [3]"},
+          {1, column_f64, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f64 [8]"},
+          {1, View{}, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f32 []"},
+          {1, column_far, "on_device(ctx, dweight), got dweight = f32 [8] on cuda"},
+          {1, t.weight, "disjoint_from_all(dweight, dx, dy, dh, h, rstd, weight), got dweight = "},
+      },
+      [&](const auto& v) { return error(v); });
 }
 
 }  // namespace

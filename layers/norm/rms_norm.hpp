@@ -10,9 +10,8 @@
 //   dx      = dh + rstd · g - h · rstd³ · mean_c(g · h)     the gradient of x and, equally, of branch
 //   dweight (+)= Σ_rows,groups dy · h · rstd                a fixed order of additions: the same bits in every run
 //
-// Shapes   x, branch, h, y, dy, dh, dx [..., G·C]; weight, dweight [C]; rstd [rows, G]. branch and dh may be empty; h
-// is
-//          empty exactly when branch is.
+// Shapes   x, branch, h, y, dy, dh, dx [..., G·C]; weight, dweight [C]; rstd [rows, G]. branch and dh may be
+//          empty; h is empty exactly when branch is.
 // DTypes   f64, f32, one for all tensors.
 // Aliasing y may be x without a branch; h may be x itself, dx may be dh or dy; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or eps is not positive. With Grad::skip, dweight

@@ -24,7 +24,7 @@ class Arena {
         capacity_(capacity),
         memory_(device, capacity),
         base_(reinterpret_cast<uintptr_t>(memory_.data())) {
-    forbid_from(0);
+    forbid(0, capacity);
   }
   ~Arena() { allow(0, memory_.data() ? capacity_ : 0); }
   Arena(const Arena&) = delete;
@@ -48,8 +48,8 @@ class Arena {
   }
   size_t mark() const { return used_; }
   void rewind(size_t mark) {
+    forbid(mark, used_ - mark);
     used_ = mark;
-    forbid_from(mark);
   }
   size_t peak() const { return peak_; }          // bytes
   size_t capacity() const { return capacity_; }  // bytes
@@ -70,9 +70,9 @@ class Arena {
     if (memory_.data()) ASAN_UNPOISON_MEMORY_REGION(memory_.data() + at, bytes);
 #endif
   }
-  void forbid_from([[maybe_unused]] size_t at) {
+  void forbid([[maybe_unused]] size_t at, [[maybe_unused]] size_t bytes) {
 #ifdef __SANITIZE_ADDRESS__
-    if (memory_.data()) ASAN_POISON_MEMORY_REGION(memory_.data() + at, capacity_ - at);
+    if (memory_.data()) ASAN_POISON_MEMORY_REGION(memory_.data() + at, bytes);
 #endif
   }
   std::string name_;

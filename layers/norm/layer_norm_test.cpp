@@ -59,9 +59,11 @@ struct LayerKind {
 };
 
 TEST(LayerNorm, HasNoProblemsOnAnyBackend) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
     for (const Case& c : cases(LayerKind::layer))
-      EXPECT_EQ(problems(Op<LayerKind>(), backend, c), "") << backend << ": " << c;
+      EXPECT_EQ(problems(Op<LayerKind>(), bench, backend, c), "") << backend << ": " << c;
+  }
 }
 
 TEST(LayerNorm, GradientMatchesCentralDifferences) {
@@ -83,7 +85,8 @@ TEST(LayerNorm, SameBitsForEveryNumberOfThreads) {
 // A mean that is large beside the deviation costs no more than the rounding of h itself.
 TEST(LayerNorm, SurvivesALargeMean) {
   for (const Backend& backend : backends()) {
-    Trial<LayerKind> trial({}, backend, {7, 96});
+    Bench bench(backend);
+    Trial<LayerKind> trial({}, bench, backend, {7, 96});
     auto x = trial.t.x.values();
     for (double& v : x) v += 1000;
     trial.t.x.fill(x);

@@ -120,17 +120,17 @@ struct Op {
 
 template <class Kind>
 struct Trial {
-  Trial(const Op<Kind>& op_, const Backend& backend_, const Case& c_)
-      : op(op_), backend(backend_), c(c_), bench(backend_), t(c_, Kind::layer, backend_.dtype) {
+  Trial(const Op<Kind>& op_, Bench& bench_, const Backend& backend_, const Case& c_)
+      : op(op_), bench(bench_), backend(backend_), c(c_), t(c_, Kind::layer, backend_.dtype) {
     const ArenaScope scope(bench.ctx.scratch);  // scratch starts as NaN
     const View all = bench.ctx.scratch.take({1 << 16}, DType::f32, "poison");
     std::memset(all.data, 0xff, 4 << 16);
   }
 
   Op<Kind> op;
+  Bench& bench;
   Backend backend;
   Case c;
-  Bench bench;
   Tensors t;
   std::string found;  // gets a line for everything that is wrong
 
@@ -220,8 +220,8 @@ struct Trial {
 };
 
 template <class Kind>
-std::string problems(const Op<Kind>& op, const Backend& backend, const Case& c) {
-  Trial<Kind> trial(op, backend, c);
+std::string problems(const Op<Kind>& op, Bench& bench, const Backend& backend, const Case& c) {
+  Trial<Kind> trial(op, bench, backend, c);
   trial.parity();
   trial.grad_modes();
   trial.in_place();
@@ -232,7 +232,8 @@ std::string problems(const Op<Kind>& op, const Backend& backend, const Case& c) 
 // The worst error of every gradient against central differences of Σ dy · y + Σ dh · h.
 template <class Kind>
 double gradient_error(const Op<Kind>& op, const Case& c) {
-  Trial<Kind> trial(op, kPlainF64, c);
+  Bench bench(kPlainF64);
+  Trial<Kind> trial(op, bench, kPlainF64, c);
   Tensors& t = trial.t;
   const auto loss = [&] {
     trial.forward();
@@ -249,10 +250,11 @@ double gradient_error(const Op<Kind>& op, const Case& c) {
 // The fused op equals the pair, an add and then a norm, to the bit.
 template <class Kind>
 void expect_fused_equals_unfused(bool bias) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
     for (int64_t width : {7, 40, 200}) {
-      Trial<Kind> fused({}, backend, {9, width, 1, 0, true, false, bias});
-      Trial<Kind> norm({}, backend, {9, width, 1, 0, false, false, bias});
+      Trial<Kind> fused({}, bench, backend, {9, width, 1, 0, true, false, bias});
+      Trial<Kind> norm({}, bench, backend, {9, width, 1, 0, false, false, bias});
       auto sum = fused.t.x.values();
       const auto added = fused.t.branch.values();
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += added[i];
@@ -262,16 +264,19 @@ void expect_fused_equals_unfused(bool bias) {
       EXPECT_EQ(norm.t.rstd.bytes(), fused.t.rstd.bytes()) << backend << width;
       EXPECT_EQ(norm.t.y.bytes(), fused.t.y.bytes()) << backend << width;
     }
+  }
 }
 
 template <class Kind>
 void expect_same_bits_for_every_number_of_threads(const Case& c) {
   const int before = threads();
   for (bool plain : {true, false}) {
+    const Backend backend{"f32", DType::f32, {}, plain};
+    Bench bench(backend);
     std::vector<std::vector<std::vector<std::byte>>> bits;
     for (int n : {1, 2, 3}) {
       set_threads(n);
-      Trial<Kind> trial({}, {"f32", DType::f32, {}, plain}, c);
+      Trial<Kind> trial({}, bench, backend, c);
       trial.forward();
       trial.backward(Grad::overwrite);
       bits.emplace_back();
@@ -309,7 +314,8 @@ Op<Kind> backward_as(Grad asked, Grad done) {
 
 template <class Kind>
 void expect_sabotage_is_found(const Case& c) {
-  const auto found = [&](const Op<Kind>& op) { return problems(op, kPlainF32, c); };
+  Bench bench(kPlainF32);
+  const auto found = [&](const Op<Kind>& op) { return problems(op, bench, kPlainF32, c); };
   const auto data = [](View v) { return v.as<float>().data; };
   using testing::HasSubstr;
   EXPECT_EQ(found({}), "");

@@ -8,6 +8,8 @@
 namespace rw::cli {
 namespace {
 
+constexpr const char* kSwitchAdvice = "a switch is written --NAME or --no-NAME, without a value";
+
 // "pretrain: ", and nothing for the program itself.
 std::string prefix(const CLI::App& app) {
   const std::string path = command_path(app);
@@ -46,8 +48,7 @@ UserError unexpected(const CLI::App& app, const std::string& word) {
   }
   constexpr std::string_view kSwitches[] = {"on", "off", "true", "false", "yes", "no"};
   const bool is_switch = std::ranges::find(kSwitches, word) != std::end(kSwitches);
-  return error_of(app, "unexpected argument '" + word + "'",
-                  is_switch ? "a switch is written --NAME or --no-NAME, without a value" : "");
+  return error_of(app, "unexpected argument '" + word + "'", is_switch ? kSwitchAdvice : "");
 }
 
 }  // namespace
@@ -82,6 +83,8 @@ UserError explain(const CLI::App& app, const CLI::ParseError& error) {
     return error_of(command, (missing.starts_with("-") ? "option " : "argument ") + missing + " is missing", "");
   }
   if (kind == "ArgumentMismatch") {
+    if (text.find("flag override") != std::string::npos)
+      return error_of(command, "the switch --" + option + " takes no value", kSwitchAdvice);
     if (text.find("missing") != std::string::npos)
       return error_of(command, option + " needs a value", "one that starts with '-' is written " + option + "=-1");
     if (text.find("received") != std::string::npos) return error_of(command, option + " is given more than once", "");

@@ -59,6 +59,8 @@ Exit parse_and_run(int argc, const char* const* argv) {
     leaf->footer(command.examples);
     command.add_options(*leaf);
     add_global(*leaf);
+    for (CLI::Option* option : leaf->get_options([](const CLI::Option*) { return true; }))
+      if (option->get_expected_max() == 0) option->disable_flag_override();
     leaves.emplace_back(leaf, &command);
   }
 

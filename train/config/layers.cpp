@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "layers/rotary/frequencies.hpp"
 #include "train/config/presets.hpp"
 #include "train/config/suggest.hpp"
 
@@ -95,16 +96,28 @@ Resolved resolve(std::span<const ConfigLayer> layers, std::vector<UserError>* pr
   });
 
   for (const ConfigLayer& layer : layers) {
-    if (const auto length = length_of(layer, found))
+    const auto length = length_of(layer, found);
+    if (length)
       for (const std::string_view name : kLengths) {
         set(out.settings, name, name == "time" ? "0s" : "0");
         out.origins[std::string(name)] = length->origin;
       }
     for (const Assignment& value : layer.values) {
+      if (length && is_length(value.name) && value.name != length->name) continue;
       set(out.settings, value.name, value.text);
       out.origins[value.name] = value.origin;
     }
   }
+
+  const auto from_preset = [&](std::string_view name) { return out.origins.find(name)->second.starts_with("preset "); };
+  ModelConfig& model = out.settings.model;
+  const bool fits = from_preset("context") && from_preset("head_width");
+  const bool sound = model.context > 0 && model.head_width > 0 && model.head_width % 2 == 0;  // else validate says so
+  if (!fits && sound && from_preset("rope_base") && model.positions == PositionKind::rope) {
+    model.rope_base = rope_base_bound(model.context, model.head_width);
+    out.origins["rope_base"] = "for this context and head_width";
+  }
+
   if (problems)
     problems->insert(problems->end(), found.begin(), found.end());
   else if (!found.empty())

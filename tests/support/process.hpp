@@ -19,11 +19,11 @@
 namespace rw::test {
 
 struct ProcessOptions {
-  std::map<std::string, std::string> environment;  // added to this process's, or in the place of its variables
-  std::string input;                               // standard input
-  std::filesystem::path folder;                    // to run in; empty: this one
-  double timeout = 60;                             // seconds, then it is killed
-  std::filesystem::path output;                    // where standard output goes, if not to Finished::out
+  std::map<std::string, std::string> environment{};  // added to this process's, or in the place of its variables
+  std::string input{};                               // standard input
+  std::filesystem::path folder{};                    // to run in; empty: this one
+  double timeout = 60;                               // seconds, then it is killed
+  std::filesystem::path output{};                    // where standard output goes, if not to Finished::out
 };
 
 struct Finished {

@@ -65,6 +65,14 @@ std::optional<std::string> text_of(const toml::node& node, Unit unit) {
   return {};
 }
 
+// Tables are sorted by name; a reader goes from top to bottom.
+std::vector<std::pair<const toml::key*, const toml::node*>> from_the_top(const toml::table& table) {
+  std::vector<std::pair<const toml::key*, const toml::node*>> out;
+  for (auto&& [key, node] : table) out.emplace_back(&key, &node);
+  std::ranges::stable_sort(out, {}, [](const auto& entry) { return entry.first->source().begin.line; });
+  return out;
+}
+
 class Reader {
  public:
   Reader(std::string file, ConfigLayer& out) : file_(std::move(file)), out_(out) {
@@ -72,7 +80,9 @@ class Reader {
   }
 
   void read(const toml::table& root) {
-    for (auto&& [key, node] : root) {
+    for (const auto& [at_key, at_node] : from_the_top(root)) {
+      const toml::key& key = *at_key;
+      const toml::node& node = *at_node;
       const std::string name(key.str());
       const auto at = std::ranges::find(kSections, name);
       if (at != std::end(kSections)) {
@@ -95,16 +105,17 @@ class Reader {
  private:
   void read_section(Section section, const toml::table& table) {
     const std::string prefix = std::string(section_name(section)) + ".";
-    for (auto&& [key, node] : table) {
+    for (const auto& [at_key, at_node] : from_the_top(table)) {
+      const toml::key& key = *at_key;
+      const toml::node& node = *at_node;
       const std::string name(key.str());
       const Known* known = find(name);
       if (!known) {
-        std::string advice = did_you_mean(prefix + name, qualified(names(section), prefix));
-        if (advice.empty()) {
-          const std::string elsewhere = nearest(name, names({}));
-          if (const Known* other = elsewhere.empty() ? nullptr : find(elsewhere))
-            advice = "did you mean '" + std::string(section_name(other->setting.section)) + "." + elsewhere + "'?";
-        }
+        std::string meant = nearest(name, names(section));
+        if (meant.empty()) meant = nearest(name, names({}));
+        const Known* other = meant.empty() ? nullptr : find(meant);
+        const std::string advice =
+            other ? "did you mean '" + std::string(section_name(other->setting.section)) + "." + meant + "'?" : "";
         problem("unknown key '" + prefix + name + "'" + in(key), advice);
       } else if (known->setting.section != section) {
         problem("unknown key '" + prefix + name + "'" + in(key),
@@ -123,12 +134,6 @@ class Reader {
     for (const Known& known : known_)
       if (!section || known.setting.section == *section) out.push_back(known.setting.name);
     return out;
-  }
-
-  std::vector<std::string_view> qualified(const std::vector<std::string_view>& plain, const std::string& prefix) {
-    qualified_.clear();
-    for (const std::string_view name : plain) qualified_.push_back(prefix + std::string(name));
-    return {qualified_.begin(), qualified_.end()};
   }
 
   const Known* find(std::string_view name) const {
@@ -154,7 +159,6 @@ class Reader {
   ConfigLayer& out_;
   Settings scratch_;
   std::vector<Known> known_;
-  std::vector<std::string> qualified_;
 };
 
 }  // namespace
@@ -167,9 +171,6 @@ ConfigLayer parse_toml(std::string_view text, const std::string& file) {
     out.problems.emplace_back(Exit::usage, file + ":" + std::to_string(error.source().begin.line) + " is no TOML",
                               std::string(error.description()));
   }
-  // Tables are sorted by name; a reader goes from top to bottom.
-  const auto line_of = [](const std::string& at) { return std::stol(at.substr(at.rfind(':') + 1)); };
-  std::ranges::stable_sort(out.values, {}, [&](const Assignment& value) { return line_of(value.origin); });
   return out;
 }
 

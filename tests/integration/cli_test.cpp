@@ -59,7 +59,7 @@ TEST_F(Cli, BadInputIsExplained) {
       {{"config", "shw"}, "config: unknown command 'shw'", "did you mean 'show'?"},
       {{"config", "check"}, "config check: argument FILE is missing", "ropewalk config check --help"},
       {{"config", "diff", "good.toml"}, "config diff: argument B is missing", "ropewalk config diff --help"},
-      {{"config", "check", "none.toml"}, "cannot open none.toml", "No such file"},
+      {{"config", "check", "none.toml"}, "cannot read none.toml", "No such file"},
       {{"config", "check", "typo.toml"}, "unknown key 'optimizer.lrr' in typo.toml:2", "did you mean 'optimizer.lr'?"},
       {{"config", "check", "section.toml"}, "unknown section 'optimzer' in section.toml:1", "'optimizer'"},
       {{"config", "check", "type.toml"}, "model.layers in type.toml:2 is a string", "expected an integer"},

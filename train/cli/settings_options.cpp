@@ -46,18 +46,7 @@ Resolved SettingsOptions::resolve(const std::vector<std::filesystem::path>& unde
   for (const std::string& file : files_) layers.push_back(read_toml(file));
   layers.push_back(read_environment(environ));
   layers.push_back(command_line_);
-  std::vector<UserError> found;
-  Resolved out = rw::resolve(layers, &found);
-  if (problems) {
-    problems->insert(problems->end(), found.begin(), found.end());
-  } else if (!found.empty()) {
-    const UserError& first = found.front();
-    if (found.size() == 1) throw first;
-    throw UserError(first.code, first.what(),
-                    first.advice + "\n(the first of " + std::to_string(found.size()) +
-                        " problems; ropewalk config check FILE lists all those of a file)");
-  }
-  return out;
+  return rw::resolve(layers, problems);
 }
 
 }  // namespace rw::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "data/corpus/utf8.hpp"
 #include "layers/rotary/frequencies.hpp"
 #include "train/config/presets.hpp"
 #include "train/config/suggest.hpp"
@@ -44,6 +45,8 @@ std::optional<Assignment> length_of(const ConfigLayer& layer, std::vector<UserEr
 void ConfigLayer::assign(std::string_view name, std::string_view text, std::string where, std::string origin) {
   static Settings scratch;  // only to see whether it can be read
   try {
+    if (valid_utf8_prefix(text) != text.size())  // TOML and JSON could not hold it
+      throw UserError(Exit::usage, "the value is not UTF-8");
     set(scratch, name, text);
     if (name == "size") find_preset(text);
   } catch (const UserError& error) {
@@ -118,10 +121,16 @@ Resolved resolve(std::span<const ConfigLayer> layers, std::vector<UserError>* pr
     out.origins["rope_base"] = "for this context and head_width";
   }
 
-  if (problems)
+  if (problems) {
     problems->insert(problems->end(), found.begin(), found.end());
-  else if (!found.empty())
-    throw found.front();
+  } else if (!found.empty()) {
+    const UserError& first = found.front();
+    if (found.size() == 1) throw first;
+    throw UserError(first.code, first.what(),
+                    first.advice + (first.advice.empty() ? "(the first" : "\n(the first") + " of " +
+                        std::to_string(found.size()) +
+                        " problems; ropewalk config check FILE lists all those of a file)");
+  }
   return out;
 }
 

@@ -82,6 +82,19 @@ TEST(Layers, RopeBaseFollowsContextUnlessGiven) {
   EXPECT_EQ(given.settings.model.rope_base, 5000);
 }
 
+TEST(Layers, TextIsUtf8) {
+  const ConfigLayer layer = command_line({{"out", "runs/\xff"}});
+  ASSERT_EQ(layer.problems.size(), 1u);
+  EXPECT_STREQ(layer.problems[0].what(), "--out: the value is not UTF-8");
+  EXPECT_TRUE(layer.values.empty());
+}
+
+TEST(Layers, FirstOfSeveralProblemsSaysSo) {
+  const auto error = user_error_of([] { resolve(std::vector{command_line({{"out", "\xff"}, {"layers", "x"}})}); });
+  EXPECT_EQ(error.what, "--out: the value is not UTF-8");
+  EXPECT_EQ(error.advice, "(the first of 2 problems; ropewalk config check FILE lists all those of a file)");
+}
+
 TEST(Layers, EnvironmentIsStrict) {
   const auto problem = [](const char* variable) {
     const ConfigLayer layer = environment({variable});

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.hpp"
-#include "layers/loss/linear_cross_entropy.hpp"
+#include "core/base/ignore.hpp"
 
 namespace rw {
 

@@ -5,7 +5,7 @@
 namespace rw {
 
 // Each i32 [B, T], row-major.
-//   targets[b, t]    the token after tokens[b, t], or kIgnore (layers/loss/linear_cross_entropy.hpp)
+//   targets[b, t]    the token after tokens[b, t], or kIgnore (core/base/ignore.hpp)
 //   first_key[b, t]  index in the row of the first token of the document of tokens[b, t]; 0 if that began earlier
 struct BatchView {
   int64_t rows = 0;     // B

@@ -8,10 +8,10 @@
 #include <map>
 #include <set>
 
+#include "core/base/ignore.hpp"
 #include "data/prepare.hpp"
 #include "data/sampler/batch.hpp"
 #include "data/sampler/permutation.hpp"
-#include "layers/loss/linear_cross_entropy.hpp"
 #include "tests/support/files.hpp"
 
 namespace rw {

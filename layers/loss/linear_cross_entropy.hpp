@@ -18,11 +18,11 @@
 //          spread evenly over the chunks. Every chunk reads w twice, and reads and writes dw: with V = 50,304, C = 768
 //          and 512 rows, 16 MiB costs 1.18 times the time of 64 MiB, 128 MiB gains nothing.
 #pragma once
+#include "core/base/ignore.hpp"
 #include "core/math/gemm.hpp"
 
 namespace rw {
 
-inline constexpr int32_t kIgnore = -1;
 inline constexpr int64_t kLossBytes = 64 << 20;
 inline constexpr int64_t kLossRows = 32;
 

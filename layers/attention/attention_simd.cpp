@@ -127,71 +127,120 @@ HWY_INLINE void fill_sight(const RowTile& rows, float* first, float* last) {
   }
 }
 
-HWY_INLINE size_t block_rows(int64_t n) { return (zu(n) + kBlockRows - 1) / kBlockRows * kBlockRows; }
-
-// Keys or values of a tile, and zero rows up to whole blocks.
-HWY_INLINE void copy_keys(float* to, const RowTile& rows, const KeyTile& keys, Rows<const float> from, int64_t width) {
-  const size_t stride = zu(padded(width));
-  copy_rows(to, stride, zu(keys.count), zu(width), 1.0f,
-            [&](size_t j) HWY_ATTR { return rows.key(from, keys.begin + static_cast<int64_t>(j), width); });
-  std::fill(to + zu(keys.count) * stride, to + block_rows(keys.count) * stride, 0.0f);
+// to[c][r] = factor · row(r)[c], and zeros up to whole lanes.
+template <class Row>
+HWY_INLINE void rows_to_lanes(float* to, const Row& row, size_t count, size_t width, float factor) {
+  transpose([&](size_t c) HWY_ATTR { return to + c * kRow; }, row, count, width, factor);
+  for (size_t c = 0; c < width && count % kLanes != 0; ++c)
+    std::fill(to + c * kRow + count, to + c * kRow + zu(padded(static_cast<int64_t>(count))), 0.0f);
 }
 
-void forward_tile(const AttentionCall& call, int64_t item, float* scratch) {
-  const RowTile rows(call, item / call.row_tiles(), call.row_tiles() - 1 - item % call.row_tiles());
+// row(r)[c] = factor · from[c][r]
+template <class Row>
+HWY_INLINE void lanes_to_rows(const Row& row, const float* from, size_t count, size_t width, float factor) {
+  transpose(
+      row, [&](size_t c) HWY_ATTR { return from + c * kRow; }, width, count, factor);
+}
+
+// o[c][r] *= factor[r] for the rows from `begin` on.
+HWY_INLINE void scale_lanes(float* o, const float* factor, size_t begin, size_t end, size_t width) {
   const Full d;
-  const size_t width = zu(call.width), value_width = zu(call.value_width), count = zu(rows.count);
-  const size_t k_stride = zu(padded(call.width)), v_stride = zu(padded(call.value_width));
-  const auto take = [&](size_t n) HWY_ATTR { return std::exchange(scratch, scratch + n); };
-  float *q = take(width * kRow), *s = take(zu(kKeyTile) * kRow), *o = take(v_stride * kRow);
-  float *top = take(kRow), *sum = take(kRow), *shrink = take(kRow), *first = take(kRow), *last = take(kRow);
-  float *k = take(zu(kKeyTile) * k_stride), *v = take(zu(kKeyTile) * v_stride);
+  for (size_t c = 0; c < width; ++c)
+    for (size_t r = begin; r < end; r += kLanes)
+      hn::StoreU(hn::Mul(hn::LoadU(d, o + c * kRow + r), hn::LoadU(d, factor + r)), d, o + c * kRow + r);
+}
 
-  transpose_in(q, kRow, count, width, call.scale * kLog2e,
-               [&](size_t r) HWY_ATTR { return rows.of(call.q, r, call.width); });
-  fill_sight(rows, first, last);
-  std::fill_n(top, kRow, kHidden), std::fill_n(sum, kRow, 0.0f), std::fill_n(o, v_stride * kRow, 0.0f);
+// Scratch is taken from the front.
+struct Space {
+  float* take(size_t n) { return std::exchange(at, at + n); }
+  float* at;
+};
 
-  for_key_tiles(rows, [&](const KeyTile& keys) HWY_ATTR {
-    const size_t columns = count - keys.row, key_count = zu(keys.count);
-    copy_keys(k, rows, keys, call.k, call.width), copy_keys(v, rows, keys, call.v, call.value_width);
-    product(s + keys.row, kRow, {k, k_stride, 1}, {q + keys.row, kRow}, key_count, columns, width, false);
+// A run of row tiles, and the keys that any of its rows sees, copied: to be read in order, whatever the strides.
+struct RunOfTiles {
+  RunOfTiles(const AttentionCall& call, int64_t item, int64_t runs, Space& space)
+      : pair(item / runs),
+        run(item % runs),
+        tile(call.run_begin(run, runs)),
+        end_tile(call.run_begin(run + 1, runs)),
+        k_stride(zu(padded(call.width))),
+        v_stride(zu(padded(call.value_width))),
+        k(space.take((zu(call.keys) + zu(kLaneGroup)) * k_stride)),
+        v(space.take((zu(call.keys) + zu(kLaneGroup)) * v_stride)) {
+    if (tile == end_tile) return;
+    const RowTile first(call, pair, tile), last(call, pair, end_tile - 1);
+    begin = first.first(0), end = last.last(zu(last.count) - 1) + 1;
+    const auto copy = [&](float* to, size_t stride, Rows<const float> from, int64_t width) HWY_ATTR {
+      copy_rows(to, stride, zu(end - begin), zu(width),
+                [&](size_t j) HWY_ATTR { return first.key(from, begin + static_cast<int64_t>(j), width); });
+      std::fill_n(to + zu(end - begin) * stride, kBlockRows * stride, 0.0f);  // blocks read on
+    };
+    copy(k, k_stride, call.k, call.width), copy(v, v_stride, call.v, call.value_width);
+  }
+  const float* key(int64_t j) const { return k + zu(j - begin) * k_stride; }
+  const float* value(int64_t j) const { return v + zu(j - begin) * v_stride; }
 
-    bool shrinks = false;
-    for (size_t r = keys.row; r < count; r += kLanes) {
-      if (keys.masked) {
-        const Sight sight(first + r, last + r);
-        for (size_t j = 0; j < key_count; ++j) {
-          float* at = s + j * kRow + r;
-          const auto seen = sight.sees(keys.begin + static_cast<int64_t>(j));
-          hn::StoreU(hn::IfThenElse(seen, hn::LoadU(d, at), hn::Set(d, kHidden)), d, at);
+  int64_t pair, run, tile, end_tile;
+  size_t k_stride, v_stride;
+  float *k, *v;
+  int64_t begin = 0, end = 0;  // keys
+};
+
+void forward_run(const AttentionCall& call, int64_t item, float* scratch) {
+  const Full d;
+  const size_t width = zu(call.width), value_width = zu(call.value_width);
+  Space space{scratch};
+  const RunOfTiles run(call, item, call.forward_runs(), space);
+  float *q = space.take(width * kRow), *s = space.take(zu(kKeyTile) * kRow), *o = space.take(run.v_stride * kRow);
+  float *top = space.take(kRow), *sum = space.take(kRow), *shrink = space.take(kRow);
+  float *first = space.take(kRow), *last = space.take(kRow);
+
+  for (int64_t tile = run.tile; tile < run.end_tile; ++tile) {
+    const RowTile rows(call, run.pair, tile);
+    const size_t count = zu(rows.count);
+    rows_to_lanes(
+        q, [&](size_t r) HWY_ATTR { return rows.of(call.q, r, call.width); }, count, width, call.scale * kLog2e);
+    fill_sight(rows, first, last);
+    std::fill_n(top, kRow, kHidden), std::fill_n(sum, kRow, 0.0f), std::fill_n(o, run.v_stride * kRow, 0.0f);
+
+    for_key_tiles(rows, [&](const KeyTile& keys) HWY_ATTR {
+      const size_t columns = count - keys.row, key_count = zu(keys.count);
+      const Left by_key{run.key(keys.begin), run.k_stride, 1}, by_value{run.value(keys.begin), 1, run.v_stride};
+      product(s + keys.row, kRow, by_key, {q + keys.row, kRow}, key_count, columns, width, false);
+
+      bool shrinks = false;
+      for (size_t r = keys.row; r < count; r += kLanes) {
+        if (keys.masked) {
+          const Sight sight(first + r, last + r);
+          for (size_t j = 0; j < key_count; ++j) {
+            float* at = s + j * kRow + r;
+            const auto seen = sight.sees(keys.begin + static_cast<int64_t>(j));
+            hn::StoreU(hn::IfThenElse(seen, hn::LoadU(d, at), hn::Set(d, kHidden)), d, at);
+          }
         }
+        const Vector before = hn::LoadU(d, top + r);
+        Vector now = before, added = hn::Zero(d);
+        for (size_t j = 0; j < key_count; ++j) now = hn::Max(now, hn::LoadU(d, s + j * kRow + r));
+        for (size_t j = 0; j < key_count; ++j) {
+          const Vector p = exp2_of(hn::Sub(hn::LoadU(d, s + j * kRow + r), now));
+          hn::StoreU(p, d, s + j * kRow + r);
+          added = hn::Add(added, p);
+        }
+        const Vector factor = exp2_of(hn::Sub(before, now));
+        hn::StoreU(now, d, top + r), hn::StoreU(factor, d, shrink + r);
+        hn::StoreU(hn::MulAdd(hn::LoadU(d, sum + r), factor, added), d, sum + r);
+        shrinks |= !hn::AllTrue(d, hn::Eq(before, now));
       }
-      const Vector before = hn::LoadU(d, top + r);
-      Vector now = before, added = hn::Zero(d);
-      for (size_t j = 0; j < key_count; ++j) now = hn::Max(now, hn::LoadU(d, s + j * kRow + r));
-      for (size_t j = 0; j < key_count; ++j) {
-        const Vector p = exp2_of(hn::Sub(hn::LoadU(d, s + j * kRow + r), now));
-        hn::StoreU(p, d, s + j * kRow + r);
-        added = hn::Add(added, p);
-      }
-      const Vector factor = exp2_of(hn::Sub(before, now));
-      hn::StoreU(now, d, top + r), hn::StoreU(factor, d, shrink + r);
-      hn::StoreU(hn::MulAdd(hn::LoadU(d, sum + r), factor, added), d, sum + r);
-      shrinks |= !hn::AllTrue(d, hn::Eq(before, now));
-    }
-    if (shrinks)
-      for (size_t c = 0; c < value_width; ++c)
-        for (size_t r = keys.row; r < count; r += kLanes)
-          hn::StoreU(hn::Mul(hn::LoadU(d, o + c * kRow + r), hn::LoadU(d, shrink + r)), d, o + c * kRow + r);
-    product(o + keys.row, kRow, {v, 1, v_stride}, {s + keys.row, kRow}, value_width, columns, key_count, true);
-  });
+      if (shrinks) scale_lanes(o, shrink, keys.row, count, value_width);
+      product(o + keys.row, kRow, by_value, {s + keys.row, kRow}, value_width, columns, key_count, true);
+    });
 
-  for (size_t r = 0; r < count; ++r) {
-    float* out = rows.of(call.o, r, call.value_width);
-    const float inverse = 1 / sum[r];
-    for (size_t c = 0; c < value_width; ++c) out[c] = o[c * kRow + r] * inverse;
-    *rows.of(call.lse, r, 1) = std::fma(top[r], std::numbers::ln2_v<float>, std::log(sum[r]));
+    for (size_t r = 0; r < count; r += kLanes)
+      hn::StoreU(hn::Div(hn::Set(d, 1.0f), hn::LoadU(d, sum + r)), d, shrink + r);
+    scale_lanes(o, shrink, 0, count, value_width);
+    lanes_to_rows([&](size_t r) HWY_ATTR { return rows.of(call.o, r, call.value_width); }, o, count, value_width, 1.0f);
+    for (size_t r = 0; r < count; ++r)
+      *rows.of(call.lse, r, 1) = std::fma(top[r], std::numbers::ln2_v<float>, std::log(sum[r]));
   }
 }
 
@@ -207,47 +256,39 @@ struct RunSums {
 };
 
 void backward_run(const AttentionCall& call, int64_t item, float* scratch) {
-  const int64_t pair = item / call.runs(), run = item % call.runs();
   const Full d;
   const size_t width = zu(call.width), value_width = zu(call.value_width);
-  const size_t k_stride = zu(padded(call.width)), v_stride = zu(padded(call.value_width));
-  const auto take = [&](size_t n) HWY_ATTR { return std::exchange(scratch, scratch + n); };
-  float *qt = take(width * kRow), *dot = take(value_width * kRow);  // transposed
-  float *q = take(kRow * k_stride), *do_ = take(kRow * v_stride);
-  float *p = take(zu(kKeyTile) * kRow), *ds = take(zu(kKeyTile) * kRow), *dq = take(k_stride * kRow);
-  float *lse = take(kRow), *projection = take(kRow), *first = take(kRow), *last = take(kRow);
-  float *k = take(zu(kKeyTile) * k_stride), *v = take(zu(kKeyTile) * v_stride);
-  float *dk = take(zu(kKeyTile) * k_stride), *dv = take(zu(kKeyTile) * v_stride);
+  Space space{scratch};
+  const RunOfTiles run(call, item, call.backward_runs(), space);
+  const size_t k_stride = run.k_stride, v_stride = run.v_stride;
+  float* dk = space.take((zu(call.keys) + zu(kLaneGroup)) * k_stride);
+  float* dv = space.take((zu(call.keys) + zu(kLaneGroup)) * v_stride);
+  float *qt = space.take(width * kRow), *dot = space.take(value_width * kRow);  // transposed
+  float *q = space.take(kRow * k_stride), *do_ = space.take(kRow * v_stride);
+  float *p = space.take(zu(kKeyTile) * kRow), *ds = space.take(zu(kKeyTile) * kRow), *dq = space.take(k_stride * kRow);
+  float *lse = space.take(kRow), *projection = space.take(kRow), *first = space.take(kRow), *last = space.take(kRow);
 
-  const RunSums sums(call, run);
-  const RowTile any(call, pair, 0);
-  for (int64_t j = 0; j < call.keys; ++j) {
-    std::fill_n(any.key(sums.dk, j, call.width), width, 0.0f);
-    std::fill_n(any.key(sums.dv, j, call.value_width), value_width, 0.0f);
-  }
-  for (int64_t tile = call.run_begin(run); tile < call.run_begin(run + 1); ++tile) {
-    const RowTile rows(call, pair, tile);
+  std::fill_n(dk, zu(run.end - run.begin) * k_stride, 0.0f), std::fill_n(dv, zu(run.end - run.begin) * v_stride, 0.0f);
+  for (int64_t tile = run.tile; tile < run.end_tile; ++tile) {
+    const RowTile rows(call, run.pair, tile);
     const size_t count = zu(rows.count);
     const auto query = [&](size_t r) HWY_ATTR { return rows.of(call.q, r, call.width); };
     const auto of_out = [&](size_t r) HWY_ATTR { return rows.of(call.do_, r, call.value_width); };
-    transpose_in(qt, kRow, count, width, call.scale * kLog2e, query);
-    transpose_in(dot, kRow, count, value_width, 1.0f, of_out);
-    copy_rows(q, k_stride, count, width, call.scale, query);
-    copy_rows(do_, v_stride, count, value_width, 1.0f, of_out);
+    copy_rows(q, k_stride, count, width, query), copy_rows(do_, v_stride, count, value_width, of_out);
+    rows_to_lanes(
+        qt, [&](size_t r) HWY_ATTR { return q + r * k_stride; }, count, width, call.scale * kLog2e);
+    rows_to_lanes(
+        dot, [&](size_t r) HWY_ATTR { return do_ + r * v_stride; }, count, value_width, 1.0f);
     fill_sight(rows, first, last);
     std::fill_n(lse, kRow, 0.0f), std::fill_n(projection, kRow, 0.0f), std::fill_n(dq, k_stride * kRow, 0.0f);
     for (size_t r = 0; r < count; ++r) {
       lse[r] = *rows.of(call.in_lse, r, 1) * kLog2e;
-      RowSum total;
-      const float *a = do_ + r * v_stride, *b = rows.of(call.in_o, r, call.value_width);
-      for_columns(value_width, [&](auto dc, size_t c)
-                                   HWY_ATTR { total.add(dc, hn::Mul(hn::LoadU(dc, a + c), hn::LoadU(dc, b + c))); });
-      projection[r] = total.total();
+      projection[r] = dot_of(do_ + r * v_stride, rows.of(call.in_o, r, call.value_width), value_width);
     }
 
     for_key_tiles(rows, [&](const KeyTile& keys) HWY_ATTR {
-      const size_t columns = count - keys.row, key_count = zu(keys.count);
-      copy_keys(k, rows, keys, call.k, call.width), copy_keys(v, rows, keys, call.v, call.value_width);
+      const size_t columns = count - keys.row, key_count = zu(keys.count), offset = zu(keys.begin - run.begin);
+      const float *k = run.key(keys.begin), *v = run.value(keys.begin);
       product(p + keys.row, kRow, {k, k_stride, 1}, {qt + keys.row, kRow}, key_count, columns, width, false);
       product(ds + keys.row, kRow, {v, v_stride, 1}, {dot + keys.row, kRow}, key_count, columns, value_width, false);
       for (size_t r = keys.row; r < count; r += kLanes) {
@@ -260,27 +301,29 @@ void backward_run(const AttentionCall& call, int64_t item, float* scratch) {
           hn::StoreU(share, d, at);
           hn::StoreU(hn::Mul(share, hn::Sub(hn::LoadU(d, d_at), of_projection)), d, d_at);
         }
+        for (size_t j = key_count; j % kBlockRows != 0; ++j)  // blocks add rows of the next keys, too
+          hn::StoreU(hn::Zero(d), d, p + j * kRow + r), hn::StoreU(hn::Zero(d), d, ds + j * kRow + r);
       }
-      product(dv, v_stride, {p + keys.row, kRow, 1}, {do_ + keys.row * v_stride, v_stride}, key_count, value_width,
-              columns, false);
-      product(dk, k_stride, {ds + keys.row, kRow, 1}, {q + keys.row * k_stride, k_stride}, key_count, width, columns,
-              false);
+      product(dv + offset * v_stride, v_stride, {p + keys.row, kRow, 1}, {do_ + keys.row * v_stride, v_stride},
+              key_count, value_width, columns, true);
+      product(dk + offset * k_stride, k_stride, {ds + keys.row, kRow, 1}, {q + keys.row * k_stride, k_stride},
+              key_count, width, columns, true);
       product(dq + keys.row, kRow, {k, 1, k_stride}, {ds + keys.row, kRow}, width, columns, key_count, true);
-      for (size_t j = 0; j < key_count; ++j) {
-        const auto add = [&](float* to, const float* from, size_t n) HWY_ATTR {
-          for_columns(n, [&](auto dc, size_t c) HWY_ATTR {
-            hn::StoreU(hn::Add(hn::LoadU(dc, to + c), hn::LoadU(dc, from + c)), dc, to + c);
-          });
-        };
-        const int64_t key = keys.begin + static_cast<int64_t>(j);
-        add(rows.key(sums.dk, key, call.width), dk + j * k_stride, width);
-        add(rows.key(sums.dv, key, call.value_width), dv + j * v_stride, value_width);
-      }
     });
-    for (size_t r = 0; r < count; ++r) {
-      float* out = rows.of(call.dq, r, call.width);
-      for (size_t c = 0; c < width; ++c) out[c] = dq[c * kRow + r] * call.scale;
-    }
+    lanes_to_rows([&](size_t r) HWY_ATTR { return rows.of(call.dq, r, call.width); }, dq, count, width, call.scale);
+  }
+
+  const RunSums sums(call, run.run);
+  const RowTile any(call, run.pair, 0);
+  for (int64_t j = 0; j < call.keys; ++j) {
+    const auto put = [&](float* out, const float* sum, size_t n, float factor) HWY_ATTR {
+      if (j < run.begin || j >= run.end) return void(std::fill_n(out, n, 0.0f));
+      for_columns(n, [&](auto dc, size_t c)
+                         HWY_ATTR { hn::StoreU(hn::Mul(hn::LoadU(dc, sum + c), hn::Set(dc, factor)), dc, out + c); });
+    };
+    put(any.key(sums.dk, j, call.width), dk + (j - run.begin) * static_cast<int64_t>(k_stride), width, call.scale);
+    put(any.key(sums.dv, j, call.value_width), dv + (j - run.begin) * static_cast<int64_t>(v_stride), value_width,
+        1.0f);
   }
 }
 
@@ -342,7 +385,7 @@ HWY_AFTER_NAMESPACE();
 namespace rw {
 namespace {
 
-HWY_EXPORT(forward_tile);
+HWY_EXPORT(forward_run);
 HWY_EXPORT(forward_few);
 HWY_EXPORT(backward_run);
 
@@ -361,7 +404,7 @@ void share(const AttentionCall& call, Work work, int64_t items, int64_t parts, f
 void fast::attention_forward(Ctx&, View o, View lse, CView q, CView k, CView v, const AttentionOpt& opt, View scratch) {
   AttentionCall call(q, k, v, opt);
   call.o = o.as<float>(), call.lse = lse.as<float>();
-  const auto work = call.few_rows() ? &HWY_DYNAMIC_DISPATCH(forward_few) : &HWY_DYNAMIC_DISPATCH(forward_tile);
+  const auto work = call.few_rows() ? &HWY_DYNAMIC_DISPATCH(forward_few) : &HWY_DYNAMIC_DISPATCH(forward_run);
   share(call, work, call.forward_items(), call.forward_parts(), scratch.as<float>().data, call.forward_part());
 }
 
@@ -374,9 +417,9 @@ void fast::attention_backward(Ctx&, View dq, View dk, View dv, CView do_, CView 
   call.run_sums_at = parts + call.backward_parts() * call.backward_part();
   share(call, &HWY_DYNAMIC_DISPATCH(backward_run), call.backward_items(), call.backward_parts(), parts,
         call.backward_part());
-  if (call.runs() == 1) return;
+  if (call.backward_runs() == 1) return;
   parallel_for(call.batch * call.keys, [&](int64_t row) {
-    for (int64_t run = 1; run < call.runs(); ++run) {
+    for (int64_t run = 1; run < call.backward_runs(); ++run) {
       const float* dk_run = call.run_sums_at + (run - 1) * call.run_sums() + row * k.width();
       const float* dv_run =
           call.run_sums_at + (run - 1) * call.run_sums() + call.batch * call.keys * k.width() + row * v.width();

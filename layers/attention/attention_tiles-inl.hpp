@@ -91,27 +91,57 @@ HWY_INLINE Vector exp2_of(Vector x) {
   return hn::IfThenZeroElse(hn::Lt(x, low), hn::BitCast(d, bits));
 }
 
-// to[c][r] = factor · from(r)[c]: rows become columns.
-template <class From>
-HWY_INLINE void transpose_in(float* to, size_t stride, size_t rows, size_t width, float factor, From&& from) {
-  for (size_t r = 0; r < rows; ++r) {
-    const float* row = from(r);
-    for (size_t c = 0; c < width; ++c) to[c * stride + r] = factor * row[c];
-  }
-  for (size_t r = rows; r % kLanes != 0; ++r)
-    for (size_t c = 0; c < width; ++c) to[c * stride + r] = 0;
+// to[x][0..3] = factor · from[0..3][x] for x = 0 .. 3.
+HWY_INLINE void transpose_4x4(float* const (&to)[4], const float* const (&from)[4], float factor) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t x = 0; x < 4; ++x)
+    for (size_t r = 0; r < 4; ++r) to[x][r] = factor * from[r][x];
+#else
+  const hn::Full128<float> d;
+  const hn::Full128<double> two;  // pairs of numbers
+  hn::Vec<decltype(d)> row[4];
+  for (size_t r = 0; r < 4; ++r) row[r] = hn::Mul(hn::Set(d, factor), hn::LoadU(d, from[r]));
+  const auto low = hn::BitCast(two, hn::InterleaveLower(d, row[0], row[1]));
+  const auto high = hn::BitCast(two, hn::InterleaveUpper(d, row[0], row[1]));
+  const auto low2 = hn::BitCast(two, hn::InterleaveLower(d, row[2], row[3]));
+  const auto high2 = hn::BitCast(two, hn::InterleaveUpper(d, row[2], row[3]));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(two, low, low2)), d, to[0]);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(two, low, low2)), d, to[1]);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(two, high, high2)), d, to[2]);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(two, high, high2)), d, to[3]);
+#endif
 }
 
-// to[r][c] = factor · from(r)[c], with zeros up to `stride`.
+// to(c)[r] = factor · from(r)[c]
+template <class To, class From>
+HWY_INLINE void transpose(To&& to, From&& from, size_t rows, size_t width, float factor) {
+  const size_t whole_rows = rows / 4 * 4, whole_width = width / 4 * 4;
+  for (size_t r = 0; r < whole_rows; r += 4) {
+    const float* const in[4] = {from(r), from(r + 1), from(r + 2), from(r + 3)};
+    for (size_t c = 0; c < whole_width; c += 4) {
+      float* const out[4] = {to(c) + r, to(c + 1) + r, to(c + 2) + r, to(c + 3) + r};
+      transpose_4x4(out, {in[0] + c, in[1] + c, in[2] + c, in[3] + c}, factor);
+    }
+  }
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = r < whole_rows ? whole_width : 0; c < width; ++c) to(c)[r] = factor * from(r)[c];
+}
+
+// to[r][c] = from(r)[c], with zeros up to `stride`.
 template <class From>
-HWY_INLINE void copy_rows(float* to, size_t stride, size_t rows, size_t width, float factor, From&& from) {
+HWY_INLINE void copy_rows(float* to, size_t stride, size_t rows, size_t width, From&& from) {
   for (size_t r = 0; r < rows; ++r) {
     const float* row = from(r);
     float* out = to + r * stride;
-    for_columns(width, [&](auto d, size_t c)
-                           HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(d, factor), hn::LoadU(d, row + c)), d, out + c); });
+    for_columns(width, [&](auto d, size_t c) HWY_ATTR { hn::StoreU(hn::LoadU(d, row + c), d, out + c); });
     for (size_t c = width; c < stride; ++c) out[c] = 0;
   }
+}
+
+HWY_INLINE float dot_of(const float* a, const float* b, size_t width) {
+  RowSum sum;
+  for_columns(width, [&](auto d, size_t c) HWY_ATTR { sum.add(d, hn::Mul(hn::LoadU(d, a + c), hn::LoadU(d, b + c))); });
+  return sum.total();
 }
 
 }  // namespace

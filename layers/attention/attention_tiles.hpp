@@ -27,32 +27,37 @@ struct AttentionTiles : AttentionSizes {
   int64_t row_tiles() const { return (rows() + kRowTile - 1) / kRowTile; }
   bool few_rows() const { return rows() <= kFewRows; }
 
-  // Backward sums dk and dv of a pair over its row tiles, in order. Where there are few pairs, the tiles are cut into
-  // runs of about equal work, each with its own sums, which are then added in order. The number of runs depends on
-  // the shapes only, and so do the bits.
-  int64_t runs() const { return std::clamp<int64_t>((16 + pairs() - 1) / pairs(), 1, (row_tiles() + 7) / 8); }
-  int64_t run_begin(int64_t run) const {  // work grows like the square of the position, apart from the prefix
-    const double share = std::sqrt(static_cast<double>(run) / static_cast<double>(runs()));
-    return std::min(row_tiles(), static_cast<int64_t>(std::lround(share * static_cast<double>(row_tiles()))));
+  // The row tiles of a pair are cut into runs of about equal work. A run is one piece of parallel work: it copies the
+  // keys and values that it sees, once, and backward sums dk and dv over its tiles, in order; the runs' sums are then
+  // added, in order. The number of runs depends on the shapes only, and so do the bits.
+  int64_t forward_runs() const { return std::clamp<int64_t>((32 + pairs() - 1) / pairs(), 1, (row_tiles() + 1) / 2); }
+  int64_t backward_runs() const { return std::clamp<int64_t>((16 + pairs() - 1) / pairs(), 1, (row_tiles() + 7) / 8); }
+  // The first tile of a run. Up to tile t, work is about t · (2 · before + t), `before` being the prefix in tiles.
+  int64_t run_begin(int64_t run, int64_t runs) const {
+    const auto tiles = static_cast<double>(row_tiles()), share = static_cast<double>(run) / static_cast<double>(runs);
+    const double before = static_cast<double>(prefix() * heads_per_group()) / static_cast<double>(kRowTile);
+    const double begin = std::sqrt(before * before + share * tiles * (2 * before + tiles)) - before;
+    return std::min(row_tiles(), static_cast<int64_t>(std::lround(begin)));
   }
 
   // f32 elements that one thread works in. attention_simd.cpp takes them apart.
+  int64_t copies() const { return (keys + kLaneGroup) * (padded(width) + padded(value_width)); }  // of keys, of values
   int64_t forward_part() const {
     if (few_rows()) return rows() * padded(keys);
-    return kRowTile * (width + kKeyTile + padded(value_width) + 5) + kKeyTile * (padded(width) + padded(value_width));
+    return kRowTile * (width + kKeyTile + padded(value_width) + 5) + copies();
   }
   int64_t backward_part() const {
     const int64_t both = padded(width) + padded(value_width);
-    return kRowTile * (width + value_width + both + 2 * kKeyTile + padded(width) + 4) + 2 * kKeyTile * both;
+    return kRowTile * (width + value_width + both + 2 * kKeyTile + padded(width) + 4) + 2 * copies();
   }
-  int64_t forward_items() const { return few_rows() ? pairs() : pairs() * row_tiles(); }
-  int64_t backward_items() const { return pairs() * runs(); }
+  int64_t forward_items() const { return few_rows() ? pairs() : pairs() * forward_runs(); }
+  int64_t backward_items() const { return pairs() * backward_runs(); }
   int64_t forward_parts() const { return std::min<int64_t>(threads(), forward_items()); }
   int64_t backward_parts() const { return std::min<int64_t>(threads(), backward_items()); }
   int64_t run_sums() const { return batch * keys * groups * (width + value_width); }  // dk and dv of one run
 
   int64_t forward_scratch() const { return forward_parts() * forward_part(); }
-  int64_t backward_scratch() const { return backward_parts() * backward_part() + (runs() - 1) * run_sums(); }
+  int64_t backward_scratch() const { return backward_parts() * backward_part() + (backward_runs() - 1) * run_sums(); }
 };
 
 }  // namespace rw

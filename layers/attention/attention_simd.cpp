@@ -333,15 +333,12 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
   const RowTile rows(call, pair, 0);
   const size_t stride = zu(padded(call.keys)), value_width = zu(call.value_width), width = zu(call.width);
   const float factor = call.scale * kLog2e;
-  for (int64_t j = rows.first(0); j <= rows.last(zu(rows.count) - 1); ++j) {
-    const float* key = rows.key(call.k, j, call.width);
-    for (size_t r = 0; r < zu(rows.count); ++r) {
-      const float* query = rows.of(call.q, r, call.width);
-      RowSum total;
-      for_columns(width, [&](auto dc, size_t c)
-                             HWY_ATTR { total.add(dc, hn::Mul(hn::LoadU(dc, query + c), hn::LoadU(dc, key + c))); });
-      scratch[r * stride + zu(j)] = factor * total.total();
-    }
+  const size_t end = zu(rows.last(zu(rows.count) - 1)) + 1;
+  const auto key = [&](size_t j) HWY_ATTR { return rows.key(call.k, static_cast<int64_t>(j), call.width); };
+  for (size_t j = zu(rows.first(0)); j < end; ++j) {
+    ask_for(key, j + kAhead, end, width);
+    for (size_t r = 0; r < zu(rows.count); ++r)
+      scratch[r * stride + j] = factor * dot_of(rows.of(call.q, r, call.width), key(j), width);
   }
   for (size_t r = 0; r < zu(rows.count); ++r) {
     const size_t begin = zu(rows.first(r)), count = zu(rows.last(r)) + 1 - begin;
@@ -361,18 +358,23 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
     });
     const float total = sum.total();
     float* out = rows.of(call.o, r, call.value_width);
-    const float* values = rows.key(call.v, static_cast<int64_t>(begin), call.value_width);
-    const size_t v_stride = zu(call.v.stride);
-    size_t c = 0;
-    for (; c + 4 * kLanes <= value_width; c += 4 * kLanes)
-      block<1, 4>(out + c, 0, {s, 0, 1}, {values + c, v_stride}, count, false);
-    for (; c + kLanes <= value_width; c += kLanes)
-      block<1, 1>(out + c, 0, {s, 0, 1}, {values + c, v_stride}, count, false);
-    for (; c < value_width; ++c) {
-      out[c] = 0;
-      for (size_t j = 0; j < count; ++j) out[c] += s[j] * values[j * v_stride + c];
+    const auto value = [&](size_t j)
+                           HWY_ATTR { return rows.key(call.v, static_cast<int64_t>(begin + j), call.value_width); };
+    std::fill_n(out, value_width, 0.0f);
+    for (size_t j = 0; j < count; j += kAhead) {
+      const size_t depth = std::min(kAhead, count - j);
+      for (size_t x = 0; x < depth; ++x) ask_for(value, j + 2 * kAhead + x, count, value_width);
+      const Left shares{s + j, 0, 1};
+      const Right values{value(j), zu(call.v.stride)};
+      size_t c = 0;
+      for (; c + 4 * kLanes <= value_width; c += 4 * kLanes)
+        block<1, 4>(out + c, 0, shares, {values.data + c, values.stride}, depth, true);
+      for (; c + kLanes <= value_width; c += kLanes)
+        block<1, 1>(out + c, 0, shares, {values.data + c, values.stride}, depth, true);
+      for (; c < value_width; ++c)
+        for (size_t x = 0; x < depth; ++x) out[c] += s[j + x] * values.data[x * values.stride + c];
     }
-    for (c = 0; c < value_width; ++c) out[c] /= total;
+    for (size_t c = 0; c < value_width; ++c) out[c] /= total;
     *rows.of(call.lse, r, 1) = std::fma(top, std::numbers::ln2_v<float>, std::log(total));
   }
 }

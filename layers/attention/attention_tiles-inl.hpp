@@ -5,6 +5,8 @@
 #else
 #define RW_LAYERS_ATTENTION_TILES_INL_HPP
 #endif
+#include <hwy/cache_control.h>
+
 #include "core/math/simd-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -112,11 +114,21 @@ HWY_INLINE void transpose_4x4(float* const (&to)[4], const float* const (&from)[
 #endif
 }
 
+// Rows of a head lie on different pages, which the hardware does not read ahead; so they are asked for this much ahead.
+constexpr size_t kAhead = 8;
+
+template <class From>
+HWY_INLINE void ask_for(const From& from, size_t row, size_t rows, size_t width) {
+  if (row < rows)
+    for (size_t c = 0; c < width; c += 16) hwy::Prefetch(from(row) + c);  // a cache line
+}
+
 // to(c)[r] = factor · from(r)[c]
 template <class To, class From>
 HWY_INLINE void transpose(To&& to, From&& from, size_t rows, size_t width, float factor) {
   const size_t whole_rows = rows / 4 * 4, whole_width = width / 4 * 4;
   for (size_t r = 0; r < whole_rows; r += 4) {
+    for (size_t x = 0; x < 4; ++x) ask_for(from, r + kAhead + x, rows, width);
     const float* const in[4] = {from(r), from(r + 1), from(r + 2), from(r + 3)};
     for (size_t c = 0; c < whole_width; c += 4) {
       float* const out[4] = {to(c) + r, to(c + 1) + r, to(c + 2) + r, to(c + 3) + r};
@@ -131,6 +143,7 @@ HWY_INLINE void transpose(To&& to, From&& from, size_t rows, size_t width, float
 template <class From>
 HWY_INLINE void copy_rows(float* to, size_t stride, size_t rows, size_t width, From&& from) {
   for (size_t r = 0; r < rows; ++r) {
+    ask_for(from, r + kAhead, rows, width);
     const float* row = from(r);
     float* out = to + r * stride;
     for_columns(width, [&](auto d, size_t c) HWY_ATTR { hn::StoreU(hn::LoadU(d, row + c), d, out + c); });

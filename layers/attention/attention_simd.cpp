@@ -57,8 +57,8 @@ struct RowTile {
       : call(call_),
         b(pair / call.groups),
         g(pair % call.groups),
-        begin(tile * kRowTile),
-        count(std::min(kRowTile, call.rows() - begin)) {}
+        begin(tile * call.row_tile()),
+        count(std::min(call.row_tile(), call.rows() - begin)) {}
 
   int64_t query(size_t r) const { return (begin + static_cast<int64_t>(r)) / call.heads_per_group(); }
   int64_t head(size_t r) const {
@@ -358,23 +358,18 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
     });
     const float total = sum.total();
     float* out = rows.of(call.o, r, call.value_width);
-    const auto value = [&](size_t j)
-                           HWY_ATTR { return rows.key(call.v, static_cast<int64_t>(begin + j), call.value_width); };
-    std::fill_n(out, value_width, 0.0f);
-    for (size_t j = 0; j < count; j += kAhead) {
-      const size_t depth = std::min(kAhead, count - j);
-      for (size_t x = 0; x < depth; ++x) ask_for(value, j + 2 * kAhead + x, count, value_width);
-      const Left shares{s + j, 0, 1};
-      const Right values{value(j), zu(call.v.stride)};
-      size_t c = 0;
-      for (; c + 4 * kLanes <= value_width; c += 4 * kLanes)
-        block<1, 4>(out + c, 0, shares, {values.data + c, values.stride}, depth, true);
-      for (; c + kLanes <= value_width; c += kLanes)
-        block<1, 1>(out + c, 0, shares, {values.data + c, values.stride}, depth, true);
-      for (; c < value_width; ++c)
-        for (size_t x = 0; x < depth; ++x) out[c] += s[j + x] * values.data[x * values.stride + c];
+    const float* values = rows.key(call.v, static_cast<int64_t>(begin), call.value_width);
+    const size_t v_stride = zu(call.v.stride);
+    size_t c = 0;
+    for (; c + 4 * kLanes <= value_width; c += 4 * kLanes)
+      block<1, 4>(out + c, 0, {s, 0, 1}, {values + c, v_stride}, count, false);
+    for (; c + kLanes <= value_width; c += kLanes)
+      block<1, 1>(out + c, 0, {s, 0, 1}, {values + c, v_stride}, count, false);
+    for (; c < value_width; ++c) {
+      out[c] = 0;
+      for (size_t j = 0; j < count; ++j) out[c] += s[j] * values[j * v_stride + c];
     }
-    for (size_t c = 0; c < value_width; ++c) out[c] /= total;
+    for (c = 0; c < value_width; ++c) out[c] /= total;
     *rows.of(call.lse, r, 1) = std::fma(top, std::numbers::ln2_v<float>, std::log(total));
   }
 }

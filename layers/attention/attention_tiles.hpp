@@ -12,7 +12,7 @@
 
 namespace rw {
 
-inline constexpr int64_t kRowTile = 96;
+inline constexpr int64_t kRowTile = 192;  // at most, and the stride of what has rows in its lanes
 inline constexpr int64_t kKeyTile = 64;
 inline constexpr int64_t kLaneGroup = 16;  // a multiple of every vector's lanes; rows are cut here along the diagonal
 inline constexpr int64_t kFewRows = 6;     // up to here a row at a time is faster than a tile: decoding
@@ -24,18 +24,19 @@ struct AttentionTiles : AttentionSizes {
 
   int64_t pairs() const { return batch * groups; }  // (sample, group)
   int64_t rows() const { return queries * heads_per_group(); }
-  int64_t row_tiles() const { return (rows() + kRowTile - 1) / kRowTile; }
+  int64_t row_tile() const { return rows() < 512 ? kRowTile / 2 : kRowTile; }
+  int64_t row_tiles() const { return (rows() + row_tile() - 1) / row_tile(); }
   bool few_rows() const { return rows() <= kFewRows; }
 
   // The row tiles of a pair are cut into runs of about equal work. A run is one piece of parallel work: it copies the
   // keys and values that it sees, once, and backward sums dk and dv over its tiles, in order; the runs' sums are then
   // added, in order. The number of runs depends on the shapes only, and so do the bits.
   int64_t forward_runs() const { return std::clamp<int64_t>((32 + pairs() - 1) / pairs(), 1, (row_tiles() + 1) / 2); }
-  int64_t backward_runs() const { return std::clamp<int64_t>((16 + pairs() - 1) / pairs(), 1, (row_tiles() + 7) / 8); }
+  int64_t backward_runs() const { return std::clamp<int64_t>((16 + pairs() - 1) / pairs(), 1, (row_tiles() + 3) / 4); }
   // The first tile of a run. Up to tile t, work is about t · (2 · before + t), `before` being the prefix in tiles.
   int64_t run_begin(int64_t run, int64_t runs) const {
     const auto tiles = static_cast<double>(row_tiles()), share = static_cast<double>(run) / static_cast<double>(runs);
-    const double before = static_cast<double>(prefix() * heads_per_group()) / static_cast<double>(kRowTile);
+    const double before = static_cast<double>(prefix() * heads_per_group()) / static_cast<double>(row_tile());
     const double begin = std::sqrt(before * before + share * tiles * (2 * before + tiles)) - before;
     return std::min(row_tiles(), static_cast<int64_t>(std::lround(begin)));
   }

@@ -171,6 +171,22 @@ TEST(AttentionInvariant, LargeScoresStayFinite) {
     }
 }
 
+// A NaN stays one, for the guard against them to find.
+TEST(AttentionInvariant, ANaNReachesWhatDependsOnIt) {
+  for (const Backend& backend : backends())
+    for (int64_t queries : {1, 40}) {  // a row at a time, and tiles
+      Passes r(backend, {1, 1, 1, queries, 30, 16, 16});
+      auto q = r.t.q.values();
+      q[static_cast<size_t>(queries) * 16 - 1] = std::nan("");  // of the last query
+      r.t.q.fill(q);
+      r();
+      for (auto output : {&AttentionTensors::o, &AttentionTensors::lse, &AttentionTensors::dq})
+        for (double value : rows_of(r.t.*output, queries - 1, queries)) EXPECT_TRUE(std::isnan(value)) << backend;
+      for (double value : rows_of(r.t.o, 0, queries - 1)) EXPECT_TRUE(std::isfinite(value)) << backend;
+      for (double value : rows_of(r.t.dv, 0, 1)) EXPECT_TRUE(std::isnan(value)) << backend;
+    }
+}
+
 // A row with one visible key is that key's value, exactly.
 TEST(AttentionInvariant, TheFirstTokenIsItsValue) {
   for (const Backend& backend : backends()) {

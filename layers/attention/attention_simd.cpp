@@ -4,7 +4,6 @@
 #include <hwy/foreach_target.h>  // before everything else of Highway's
 
 #include <atomic>
-#include <numbers>
 #include <utility>
 
 #include "layers/attention/attention_tiles-inl.hpp"
@@ -43,7 +42,6 @@ namespace rw::HWY_NAMESPACE {
 namespace {
 
 constexpr size_t kRow = static_cast<size_t>(kRowTile);  // the stride of what has rows in its lanes
-constexpr float kLog2e = 1.44269504088896341f;
 constexpr float kHidden = -1e30f;  // the score of a key that is not visible: finite, so that differences are
 
 template <class T>
@@ -199,7 +197,7 @@ void forward_run(const AttentionCall& call, int64_t item, float* scratch) {
     const RowTile rows(call, run.pair, tile);
     const size_t count = zu(rows.count);
     rows_to_lanes(
-        q, [&](size_t r) HWY_ATTR { return rows.of(call.q, r, call.width); }, count, width, call.scale * kLog2e);
+        q, [&](size_t r) HWY_ATTR { return rows.of(call.q, r, call.width); }, count, width, call.scale);
     fill_sight(rows, first, last);
     std::fill_n(top, kRow, kHidden), std::fill_n(sum, kRow, 0.0f), std::fill_n(o, run.v_stride * kRow, 0.0f);
 
@@ -222,11 +220,11 @@ void forward_run(const AttentionCall& call, int64_t item, float* scratch) {
         Vector now = before, added = hn::Zero(d);
         for (size_t j = 0; j < key_count; ++j) now = hn::Max(now, hn::LoadU(d, s + j * kRow + r));
         for (size_t j = 0; j < key_count; ++j) {
-          const Vector p = exp2_of(hn::Sub(hn::LoadU(d, s + j * kRow + r), now));
+          const Vector p = exp_of(hn::Sub(hn::LoadU(d, s + j * kRow + r), now));
           hn::StoreU(p, d, s + j * kRow + r);
           added = hn::Add(added, p);
         }
-        const Vector factor = exp2_of(hn::Sub(before, now));
+        const Vector factor = exp_of(hn::Sub(before, now));
         hn::StoreU(now, d, top + r), hn::StoreU(factor, d, shrink + r);
         hn::StoreU(hn::MulAdd(hn::LoadU(d, sum + r), factor, added), d, sum + r);
         shrinks |= !hn::AllTrue(d, hn::Eq(before, now));
@@ -239,8 +237,7 @@ void forward_run(const AttentionCall& call, int64_t item, float* scratch) {
       hn::StoreU(hn::Div(hn::Set(d, 1.0f), hn::LoadU(d, sum + r)), d, shrink + r);
     scale_lanes(o, shrink, 0, count, value_width);
     lanes_to_rows([&](size_t r) HWY_ATTR { return rows.of(call.o, r, call.value_width); }, o, count, value_width, 1.0f);
-    for (size_t r = 0; r < count; ++r)
-      *rows.of(call.lse, r, 1) = std::fma(top[r], std::numbers::ln2_v<float>, std::log(sum[r]));
+    for (size_t r = 0; r < count; ++r) *rows.of(call.lse, r, 1) = top[r] + std::log(sum[r]);
   }
 }
 
@@ -276,13 +273,13 @@ void backward_run(const AttentionCall& call, int64_t item, float* scratch) {
     const auto of_out = [&](size_t r) HWY_ATTR { return rows.of(call.do_, r, call.value_width); };
     copy_rows(q, k_stride, count, width, query), copy_rows(do_, v_stride, count, value_width, of_out);
     rows_to_lanes(
-        qt, [&](size_t r) HWY_ATTR { return q + r * k_stride; }, count, width, call.scale * kLog2e);
+        qt, [&](size_t r) HWY_ATTR { return q + r * k_stride; }, count, width, call.scale);
     rows_to_lanes(
         dot, [&](size_t r) HWY_ATTR { return do_ + r * v_stride; }, count, value_width, 1.0f);
     fill_sight(rows, first, last);
     std::fill_n(lse, kRow, 0.0f), std::fill_n(projection, kRow, 0.0f), std::fill_n(dq, k_stride * kRow, 0.0f);
     for (size_t r = 0; r < count; ++r) {
-      lse[r] = *rows.of(call.in_lse, r, 1) * kLog2e;
+      lse[r] = *rows.of(call.in_lse, r, 1);
       projection[r] = dot_of(do_ + r * v_stride, rows.of(call.in_o, r, call.value_width), value_width);
     }
 
@@ -296,7 +293,7 @@ void backward_run(const AttentionCall& call, int64_t item, float* scratch) {
         const Vector of_lse = hn::LoadU(d, lse + r), of_projection = hn::LoadU(d, projection + r);
         for (size_t j = 0; j < key_count; ++j) {
           float *at = p + j * kRow + r, *d_at = ds + j * kRow + r;
-          Vector share = exp2_of(hn::Sub(hn::LoadU(d, at), of_lse));
+          Vector share = exp_of(hn::Sub(hn::LoadU(d, at), of_lse));
           if (keys.masked) share = hn::IfThenElseZero(sight.sees(keys.begin + static_cast<int64_t>(j)), share);
           hn::StoreU(share, d, at);
           hn::StoreU(hn::Mul(share, hn::Sub(hn::LoadU(d, d_at), of_projection)), d, d_at);
@@ -332,7 +329,7 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
   const Full d;
   const RowTile rows(call, pair, 0);
   const size_t stride = zu(padded(call.keys)), value_width = zu(call.value_width), width = zu(call.width);
-  const float factor = call.scale * kLog2e;
+  const float factor = call.scale;
   const size_t end = zu(rows.last(zu(rows.count) - 1)) + 1;
   const auto key = [&](size_t j) HWY_ATTR { return rows.key(call.k, static_cast<int64_t>(j), call.width); };
   for (size_t j = zu(rows.first(0)); j < end; ++j) {
@@ -349,10 +346,10 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
     RowSum sum;
     for_columns(count, [&](auto dc, size_t j) HWY_ATTR {
       if constexpr (std::is_same_v<decltype(dc), Full>) {
-        const Vector p = exp2_of(hn::Sub(hn::LoadU(d, s + j), hn::Set(d, top)));
+        const Vector p = exp_of(hn::Sub(hn::LoadU(d, s + j), hn::Set(d, top)));
         sum.add(d, p), hn::StoreU(p, d, s + j);
       } else {
-        s[j] = hn::GetLane(exp2_of(hn::Set(d, s[j] - top)));
+        s[j] = hn::GetLane(exp_of(hn::Set(d, s[j] - top)));
         sum.add(dc, hn::Load(dc, s + j));
       }
     });
@@ -370,7 +367,7 @@ void forward_few(const AttentionCall& call, int64_t pair, float* scratch) {
       for (size_t j = 0; j < count; ++j) out[c] += s[j] * values[j * v_stride + c];
     }
     for (c = 0; c < value_width; ++c) out[c] /= total;
-    *rows.of(call.lse, r, 1) = std::fma(top, std::numbers::ln2_v<float>, std::log(total));
+    *rows.of(call.lse, r, 1) = top + std::log(total);
   }
 }
 

@@ -1,4 +1,5 @@
-// The arithmetic of a tile: products of small matrices in cache, and 2^x. Included once for each instruction set.
+// The arithmetic of a tile: products of small matrices in cache, and the exponential. Included once for each
+// instruction set.
 #if defined(RW_LAYERS_ATTENTION_TILES_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef RW_LAYERS_ATTENTION_TILES_INL_HPP
 #undef RW_LAYERS_ATTENTION_TILES_INL_HPP
@@ -35,7 +36,7 @@ HWY_NOINLINE void block(float* HWY_RESTRICT c, size_t c_stride, Left a, Right b,
 #pragma GCC unroll 8
   for (size_t i = 0; i < M; ++i)
 #pragma GCC unroll 4
-    for (size_t x = 0; x < N; ++x) sum[i][x] = add ? hn::LoadU(d, c + i * c_stride + x * kLanes) : hn::Zero(d);
+    for (size_t x = 0; x < N; ++x) sum[i][x] = hn::Zero(d);
   const float *HWY_RESTRICT left = a.data, *HWY_RESTRICT right = b.data;
   for (size_t k = 0; k < depth; ++k, left += a.of_depth, right += b.stride) {
     Vector of_b[N];
@@ -51,7 +52,10 @@ HWY_NOINLINE void block(float* HWY_RESTRICT c, size_t c_stride, Left a, Right b,
 #pragma GCC unroll 8
   for (size_t i = 0; i < M; ++i)
 #pragma GCC unroll 4
-    for (size_t x = 0; x < N; ++x) hn::StoreU(sum[i][x], d, c + i * c_stride + x * kLanes);
+    for (size_t x = 0; x < N; ++x) {
+      float* to = c + i * c_stride + x * kLanes;
+      hn::StoreU(add ? hn::Add(hn::LoadU(d, to), sum[i][x]) : sum[i][x], d, to);  // last, for shorter sums
+    }
 }
 
 // The same for any number of rows and of columns, both rounded up: rows to kBlockRows, columns to kLanes.
@@ -74,23 +78,26 @@ HWY_INLINE void product(float* c, size_t c_stride, Left a, Right b, size_t rows,
   }
 }
 
-// 2^x for x ≤ 0, with a relative error below 1e-7; 2^0 = 1; 0 where 2^x < 2^-125; NaN for NaN.
-HWY_INLINE Vector exp2_of(Vector x) {
+// e^x for x ≤ 0, with a relative error below 1e-7; e^0 = 1; 0 where x < -86; NaN for NaN.
+HWY_INLINE Vector exp_of(Vector x) {
   const Full d;
   const hn::RebindToUnsigned<Full> du;
-  const Vector low = hn::Set(d, -125.0f), shift = hn::Set(d, 0x1.8p23f);
-  const Vector clamped = hn::Max(low, x);          // in this order NaN stays NaN
-  const Vector shifted = hn::Add(clamped, shift);  // x rounded to an integer, in the low bits
-  const Vector f = hn::Sub(clamped, hn::Sub(shifted, shift));
-  Vector p = hn::Set(d, 0.00015453163359779865f);  // (2^f - 1) / f on [-1/2, 1/2]
-  p = hn::MulAdd(p, f, hn::Set(d, 0.0013390863314270973f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.009618083015084267f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.055503569543361664f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.24022650718688965f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.6931471824645996f));
+  const Vector low = hn::Set(d, -86.0f), shift = hn::Set(d, 0x1.8p23f);
+  const auto is_low = hn::Lt(x, low);
+  x = hn::IfThenElse(is_low, low, x);
+  const Vector shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), shift);  // x / ln 2 rounded to n, in the low bits
+  const Vector n = hn::Sub(shifted, shift);
+  Vector f = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);  // x - n ln 2, ln 2 in two parts
+  f = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), f);
+  Vector p = hn::Set(d, 0.0013933641603216529f);  // (e^f - 1) / f for |f| ≤ ln 2 / 2
+  p = hn::MulAdd(p, f, hn::Set(d, 0.008369148708879948f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.04166646674275398f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.16666504740715027f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.5f));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
   const auto bits = hn::Add(hn::BitCast(du, p), hn::ShiftLeft<23>(hn::BitCast(du, shifted)));
-  return hn::IfThenZeroElse(hn::Lt(x, low), hn::BitCast(d, bits));
+  return hn::IfThenZeroElse(is_low, hn::BitCast(d, bits));
 }
 
 // to[x][0..3] = factor · from[0..3][x] for x = 0 .. 3.

@@ -87,21 +87,25 @@ TEST(Retention, ClearsWhatDeadProcessesLeft) {
   EXPECT_EQ(f.names(), (Names{"latest", "mine", "step-000003" + alive, "step-000010"}));
 }
 
-// Twenty saves that fail at different places, with one checkpoint kept: it stays, whole, and is named by `latest`.
+// Twenty saves that fail at different places, with one checkpoint kept: it stays, whole, and is named by `latest`. Each
+// in a process of its own, because libhdf5 does not give back the memory of a file that it could not close.
 TEST(Retention, AFailingSaveLeavesTheOnlyCheckpoint) {
   const TemporaryFolder f;
   save(f.path(), 10, {.keep = 1, .best = true});
-  rlimit before;
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
   const State state(DType::f32, 20);
   for (rlim_t i = 0; i < 20; ++i) {
-    const rlimit low{i * i * 200, before.rlim_max};  // up to 72 KB, less than the file has
-    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &low), 0);
-    const auto error = user_error_of(
-        [&] { save_checkpoint(f.path(), meta_of(20), state.tensors, kTokenizer, {.keep = 1, .best = true}); });
-    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-    EXPECT_EQ(error.code, Exit::write) << i;
-    EXPECT_THAT(error.what, HasSubstr("step-000020")) << i;
+    const pid_t child = fork();
+    if (child == 0) {
+      const rlimit low{i * i * 200, i * i * 200};  // up to 72 KB, less than the file has
+      if (setrlimit(RLIMIT_FSIZE, &low) != 0) _exit(1);
+      const auto error = user_error_of(
+          [&] { save_checkpoint(f.path(), meta_of(20), state.tensors, kTokenizer, {.keep = 1, .best = true}); });
+      _exit(error.code == Exit::write && error.what.find("step-000020") != std::string::npos ? 75 : 2);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status)) << i;
+    EXPECT_EQ(WEXITSTATUS(status), 75) << i;
     EXPECT_EQ(f.names(), (Names{"best", "latest", "step-000010"})) << i;
     EXPECT_EQ(pointer(f / "latest"), "step-000010\n");
     EXPECT_TRUE(holds(Checkpoint::open(f.path()), 10)) << i;

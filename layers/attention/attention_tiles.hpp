@@ -61,4 +61,23 @@ struct AttentionTiles : AttentionSizes {
   int64_t backward_scratch() const { return backward_parts() * backward_part() + (backward_runs() - 1) * run_sums(); }
 };
 
+// The tensors of a call; those that a direction lacks are null.
+struct AttentionCall : AttentionTiles {
+  AttentionCall(CView q_, CView k_, CView v_, const AttentionOpt& opt)
+      : AttentionTiles(q_, k_, v_, opt),
+        q(q_.as<float>()),
+        k(k_.as<float>()),
+        v(v_.as<float>()),
+        first_key(opt.first_key.as<int32_t>().data),
+        scale(static_cast<float>(opt.scale)) {}
+
+  Rows<const float> q, k, v;
+  const int32_t* first_key;
+  float scale;
+  Rows<float> o{}, lse{};                     // forward
+  Rows<float> dq{}, dk{}, dv{};               // backward
+  Rows<const float> do_{}, in_o{}, in_lse{};  // backward
+  float* run_sums_at = nullptr;
+};
+
 }  // namespace rw

@@ -13,8 +13,11 @@ struct Statistics {
   View mean, rstd;  // RMSNorm has no mean
 };
 
-Statistics take_statistics(Arena& arena, NormKind kind, CView x) {
-  if (kind == NormKind::rms) return {{}, arena.take({x.rows(), 1}, accumulator(x.dtype), "norm.rstd")};
+Statistics take_statistics(Arena& arena, const Norm& norm, CView x) {
+  if (norm.kind == NormKind::rms) {
+    const int64_t groups = x.width() / norm.weight.shape.width();
+    return {{}, arena.take({x.rows(), groups}, accumulator(x.dtype), "norm.rstd")};
+  }
   const View mean = arena.take({x.rows()}, accumulator(x.dtype), "norm.mean");
   return {mean, arena.take({x.rows()}, accumulator(x.dtype), "norm.rstd")};
 }
@@ -34,7 +37,7 @@ Norm::Norm(NormKind kind_, std::string name, int64_t width, bool with_bias, doub
 }
 
 void Norm::forward(Ctx& ctx, View y, View h, CView x, CView branch, Saved& saved) const {
-  const Statistics s = take_statistics(ctx.saved, kind, x);
+  const Statistics s = take_statistics(ctx.saved, *this, x);
   compute(ctx, *this, y, h, s, x, branch);
   saved = {branch.empty() ? x : CView(h), s.mean, s.rstd};
 }
@@ -49,7 +52,7 @@ void Norm::backward(Ctx& ctx, View dx, CView dy, CView dh, const Saved& saved, G
 // A norm of the sum has the bits of a norm with the add before it, so the statistics need not be read, only made anew.
 void Norm::again(Ctx& ctx, View y, const Saved& saved) const {
   const ArenaScope scope(ctx.scratch);
-  compute(ctx, *this, y, {}, take_statistics(ctx.scratch, kind, saved.h), saved.h, {});
+  compute(ctx, *this, y, {}, take_statistics(ctx.scratch, *this, saved.h), saved.h, {});
 }
 
 }  // namespace rw

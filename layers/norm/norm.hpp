@@ -1,5 +1,6 @@
 // The norm at a junction of the residual stream, of either kind: adds a branch to the stream and norms the sum for the
-// next sub-layer. Shapes, dtypes and aliasing as in rms_norm.hpp and layer_norm.hpp.
+// next sub-layer. An RMSNorm whose rows are wider than its weight norms groups of columns (QK-norm). Shapes, dtypes and
+// aliasing as in rms_norm.hpp and layer_norm.hpp.
 #pragma once
 #include "core/ctx.hpp"
 

@@ -5,7 +5,7 @@ namespace rw {
 int64_t parameter_count(const ModelConfig& c) {
   const int64_t query = c.heads * c.head_width, key_value = 2 * c.kv_heads * c.head_width;
   const int64_t projections = c.mlp == MlpKind::swiglu ? 3 : 2;  // gate, up and down, or up and down
-  const int64_t norm = c.width * (c.norm == NormKind::layer && c.mlp_bias ? 2 : 1);
+  const int64_t norm = c.width * (c.norm_bias() ? 2 : 1);
 
   int64_t block = c.width * (query + key_value) + query * c.width + projections * c.width * c.hidden + 2 * norm;
   if (c.attention_bias) block += query + key_value + c.width;

@@ -34,6 +34,7 @@ struct ModelConfig {
   RopeLayout rope_layout = RopeLayout::half;
   double dropout = 0;  // of the embedding and of each branch, in training
 
+  bool norm_bias() const { return norm == NormKind::layer && mlp_bias; }
   bool operator==(const ModelConfig&) const = default;
 };
 

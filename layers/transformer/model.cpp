@@ -27,7 +27,7 @@ DrawKey embedding_key(const Draws& draws) {
 Model::Model(const ModelConfig& c)
     : config(c),
       embedding(table("model.embed_tokens.weight", c.vocab, c.width, 0.02)),  // GPT-2, 2019
-      norm(c.norm, "model.norm", c.width, c.mlp_bias, c.norm_eps) {
+      norm(c.norm, "model.norm", c.width, c.norm_bias(), c.norm_eps) {
   RW_CHECK(c.vocab > 0 && c.layers > 0 && c.width > 0 && c.hidden > 0 && c.context > 0, c.vocab, c.layers, c.width,
            c.hidden, c.context);
   RW_CHECK(c.heads > 0 && c.kv_heads > 0 && c.heads % c.kv_heads == 0, c.heads, c.kv_heads);

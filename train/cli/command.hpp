@@ -61,6 +61,7 @@ struct ClosedPipe {};
 // error: WHAT
 //        ADVICE          on stderr
 void print_error(const UserError& error);
+void print_warning(std::string_view text);  // "warning: TEXT" on stderr
 
 std::string version_text();
 std::string version_json();

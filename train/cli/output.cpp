@@ -28,6 +28,8 @@ void print_error(const UserError& error) {
   std::fputs(text.c_str(), stderr);
 }
 
+void print_warning(std::string_view text) { std::fputs(("warning: " + std::string(text) + "\n").c_str(), stderr); }
+
 CLI::Option* add_number(CLI::App& app, const std::string& option, int64_t& value, Unit unit, const std::string& help) {
   const auto read = [&value, unit, option](const std::string& text) {
     try {

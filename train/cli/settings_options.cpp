@@ -39,14 +39,14 @@ void SettingsOptions::add(CLI::App& app, std::initializer_list<Section> sections
   });
 }
 
-Resolved SettingsOptions::resolve(const std::vector<std::filesystem::path>& under,
-                                  std::vector<UserError>* problems) const {
+std::vector<ConfigLayer> SettingsOptions::layers() const {
   std::vector<ConfigLayer> layers;
-  for (const std::filesystem::path& file : under) layers.push_back(read_toml(file));
   for (const std::string& file : files_) layers.push_back(read_toml(file));
   layers.push_back(read_environment(environ));
   layers.push_back(command_line_);
-  return rw::resolve(layers, problems);
+  return layers;
 }
+
+Resolved SettingsOptions::resolve() const { return rw::resolve(layers()); }
 
 }  // namespace rw::cli

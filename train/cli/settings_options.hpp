@@ -17,10 +17,9 @@ class SettingsOptions {
   void add(CLI::App& app, std::initializer_list<Section> sections,
            std::initializer_list<std::string_view> without = {});
 
-  // Preset, --config files, environment and command line. `under`: files below all of these, as a run's run.toml.
-  // Throws the first problem; with `problems`, collects all.
-  Resolved resolve(const std::vector<std::filesystem::path>& under = {},
-                   std::vector<UserError>* problems = nullptr) const;
+  // --config files, environment and command line, lowest first.
+  std::vector<ConfigLayer> layers() const;
+  Resolved resolve() const;  // of all of them; throws the first problem
 
  private:
   std::vector<std::string> files_;

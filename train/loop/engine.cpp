@@ -1,11 +1,14 @@
 #include "train/loop/engine.hpp"
 
 #include <cmath>
+#include <cstring>
 
 #include "core/base/user_error.hpp"
 #include "layers/loss/linear_cross_entropy.hpp"
 #include "optim/adamw.hpp"
 #include "optim/clip.hpp"
+#include "train/loop/evaluator.hpp"
+#include "train/loop/generator.hpp"
 
 namespace rw {
 namespace {
@@ -72,13 +75,10 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const View norm = nowhere.take({1}, accumulator(o.dtype), "norm"), clip = nowhere.take({1}, norm.dtype, "clip");
   const View nll = nowhere.take({o.sequences * o.length}, accumulator(o.dtype), "nll");
   const View flat = nowhere.take({layout_.elements}, accumulator(o.dtype), "gradient");
-  const std::function<void(Ctx&)> work[] = {
-      [&](Ctx& ctx) { run_micro_batches(ctx, nll, 1, 1); },
-      [&](Ctx& ctx) { clip_factor(ctx, norm, clip, flat, o.clip); },
-      [&](Ctx& ctx) {
-        const int64_t count = o.micro_batch * o.length;
-        model_.evaluate(ctx, range_of(nll, {0, count, false}, {count}), batch(0, o.micro_batch));
-      }};
+  const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { run_micro_batches(ctx, nll, 1, 1); },
+                                            [&](Ctx& ctx) { clip_factor(ctx, norm, clip, flat, o.clip); },
+                                            [&](Ctx& ctx) { Evaluator::dry_run(ctx, model_, o.micro_batch, o.length); },
+                                            [&](Ctx& ctx) { Generator::dry_run(ctx, model_, o.length); }};
   const ArenaSizes sizes = measure(o.device, work);
 
   const auto elements = static_cast<size_t>(layout_.elements);
@@ -102,6 +102,11 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options) : Engine
 
 MemoryPlan Engine::plan(const ModelConfig& config, const EngineOptions& options) {
   return Engine(config, options, true).plan_;
+}
+
+void Engine::initialise() {
+  initialise_parameters(model_, options_.seed);
+  for (const Buffer& b : {std::cref(m_), std::cref(v_)}) std::memset(b.view().data, 0, plan_.moments / 2);
 }
 
 std::vector<StateTensor> Engine::state() {
@@ -151,13 +156,6 @@ Engine::StepResult Engine::step(int64_t step, double lr) {
            .step = step});
   }
   return result;
-}
-
-CView Engine::evaluate(int64_t count) {
-  RW_CHECK(count > 0 && count <= options_.micro_batch, count);
-  const View nll = range_of(nll_.view(), {0, count * options_.length, false}, {count * options_.length});
-  model_.evaluate(workspace_->ctx, nll, batch(0, count));
-  return nll;
 }
 
 void Engine::report_non_finite(int64_t step, double loss) {

@@ -41,13 +41,13 @@ class Engine {
   // Weights are zero until initialise() or a checkpoint sets them. UserError(Exit::memory) if there is not enough.
   Engine(const ModelConfig&, const EngineOptions&);
 
-  void initialise() { initialise_parameters(model_, options_.seed); }
+  void initialise();                 // weights drawn, moments zero
   std::vector<StateTensor> state();  // what a checkpoint holds
   const Model& model() const { return model_; }
   const EngineOptions& options() const { return options_; }
   const MemoryPlan& memory() const { return plan_; }
 
-  // To be filled by the caller before step() and evaluate(): i32 [S, T].
+  // To be filled by the caller before step(): i32 [S, T].
   View token() const { return token_; }
   View target() const { return target_; }
   View first_key() const { return first_key_; }  // empty without documents
@@ -60,9 +60,9 @@ class Engine {
   // `step` counts from 1. Throws UserError(Exit::non_finite), naming the first bad tensor, before anything is updated.
   StepResult step(int64_t step, double lr);
 
-  // Negative log-likelihoods [count · T] of the first `count` sequences, at most micro_batch; valid until the next
-  // call.
-  CView evaluate(int64_t count);
+  // Where evaluations and samples are computed too: large enough for an Evaluator with micro_batch rows of T tokens and
+  // for a Generator of T tokens.
+  Ctx& context() { return workspace_->ctx; }
 
  private:
   Engine(const ModelConfig&, const EngineOptions&, bool dry);

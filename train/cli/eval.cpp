@@ -1,0 +1,117 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/file/atomic.hpp"
+#include "train/checkpoint/load_model.hpp"
+#include "train/cli/command.hpp"
+#include "train/loop/evaluator.hpp"
+#include "train/loop/npy.hpp"
+#include "train/loop/workspace.hpp"
+
+namespace rw::cli {
+namespace {
+
+struct Eval {
+  std::string checkpoint, data, per_token;
+  std::string split = "val";
+  int64_t context = 0, stride = 0, micro_batch = 8, tokens = 0;
+  bool doc_mask = true;
+
+  void add_options(CLI::App& app) {
+    app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
+    app.add_option("--data", data, "prepared data; of the same tokenizer as the model")->required();
+    app.add_option("--split", split, "train or val")->check(CLI::IsMember({"train", "val"}))->capture_default_str();
+    app.add_option("--per-token", per_token,
+                   "write the negative log-likelihood of every target, nats, f32, to this .npy");
+    add_number(app, "--context", context, Unit::length, "tokens of a window; by default what the model was trained on");
+    add_number(app, "--stride", stride, Unit::length,
+               "distance of two windows: the smaller, the more is before each target; by default --context");
+    add_number(app, "--tokens", tokens, Unit::count, "about so many targets, spread evenly; 0: all");
+    add_number(app, "--micro-batch", micro_batch, Unit::integer, "windows at a time");
+    app.add_flag("--doc-mask,!--no-doc-mask", doc_mask, "attention stays inside documents (the default)");
+  }
+
+  Exit run(const Global& global) {
+    if (!per_token.empty() && tokens > 0)
+      throw UserError(Exit::usage, "--per-token is for all targets", "leave out --tokens");
+    if (micro_batch < 1)
+      throw UserError(Exit::usage, "--micro-batch is " + std::to_string(micro_batch), "it must be at least 1");
+    LoadedModel loaded = load_model(checkpoint, context);
+    for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
+    const ModelConfig& config = loaded.model.config;
+    if (context == 0) context = config.context;
+    if (stride == 0) stride = context;
+    if (stride < 0 || stride > context)
+      throw UserError(Exit::usage, "--stride is " + std::to_string(stride),
+                      "it must be from 1 to --context, " + std::to_string(context));
+    if (context > config.context && config.positions == PositionKind::learned)
+      throw UserError(Exit::usage, "--context is " + std::to_string(context),
+                      "the model has learned positions up to " + std::to_string(config.context));
+
+    const DataSet set = DataSet::open(data, split == "val" ? Split::val : Split::train, config.vocab);
+    if (set.tokenizer_hash() != loaded.meta.tokenizer_hash || set.vocab() > config.vocab)
+      throw UserError(Exit::data, "tokenizer mismatch",
+                      data + " was made with " + set.tokenizer_hash() + " (" + std::to_string(set.vocab()) +
+                          " tokens), the model has " + loaded.meta.tokenizer_hash + " (" +
+                          std::to_string(config.vocab) + ")\nprepare again: ropewalk data prepare --tokenizer " +
+                          checkpoint + " --out FOLDER ...");
+    if (!per_token.empty() && set.corpora().size() > 1)
+      throw UserError(Exit::usage, "--per-token is for one corpus", "give one --data");
+
+    const std::function<void(Ctx&)> work[] = {
+        [&](Ctx& ctx) { Evaluator::dry_run(ctx, loaded.model, micro_batch, context); }};
+    Workspace workspace({}, measure({}, work));
+    Evaluator evaluator(workspace.ctx, loaded.model, micro_batch, context);
+    double loss = 0, bits = 0;
+    uint64_t targets = 0, bytes = 0;
+    std::vector<float> nll;
+    for (const Corpus& corpus : set.corpora()) {
+      const EvaluationWindows windows(corpus.data, context, stride, static_cast<uint64_t>(tokens));
+      const Evaluation e = evaluator.run(windows, doc_mask, [&](double v) {
+        if (!per_token.empty()) nll.push_back(static_cast<float>(v));
+      });
+      loss += corpus.share * e.loss();
+      bits += corpus.share * bits_per_byte(e.loss(), corpus.data.size(), corpus.data.bytes());
+      targets += e.targets, bytes += corpus.data.bytes();
+    }
+    if (!per_token.empty()) write_npy(per_token, nll);
+    if (global.json) {
+      nlohmann::ordered_json json = {
+          {"checkpoint", loaded.folder.string()},
+          {"step", loaded.meta.step},
+          {"data", data},
+          {"split", split},
+          {"context", context},
+          {"stride", stride},
+          {"targets", targets},
+          {"bytes", bytes},
+          {"loss", loss},
+          {"perplexity", std::exp(loss)},
+          {"bits_per_byte", std::isnan(bits) ? nlohmann::ordered_json() : nlohmann::ordered_json(bits)}};
+      print(json.dump() + "\n");
+      return Exit::ok;
+    }
+    char text[256];
+    std::snprintf(text, sizeof text, "loss           %.4f nats per token\nperplexity     %.2f\n", loss, std::exp(loss));
+    print(text);
+    if (!std::isnan(bits)) {
+      std::snprintf(text, sizeof text, "bits per byte  %.4f\n", bits);
+      print(text);
+    }
+    std::snprintf(text, sizeof text, "targets        %llu of %s, context %lld, stride %lld\n",
+                  static_cast<unsigned long long>(targets), (data + " " + split).c_str(),
+                  static_cast<long long>(context), static_cast<long long>(stride));
+    print(text);
+    return Exit::ok;
+  }
+};
+
+}  // namespace
+
+Command eval_command() {
+  return make_command<Eval>("eval", "loss, perplexity and bits per byte of a model on a text",
+                            "ropewalk eval runs/first --data data\nropewalk eval runs/first --data data --stride 64\n"
+                            "ropewalk eval runs/first --data data --per-token nll.npy\n");
+}
+
+}  // namespace rw::cli

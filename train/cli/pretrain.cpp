@@ -1,0 +1,129 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "train/cli/settings_options.hpp"
+#include "train/loop/machine.hpp"
+#include "train/loop/trainer.hpp"
+
+namespace rw::cli {
+namespace {
+
+constexpr auto kAll = {Section::model, Section::data, Section::train, Section::optimizer, Section::run};
+
+std::string number(double value, int digits) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+Exit report(const TrainingResult& result, const std::string& run, const Global& global) {
+  if (global.json) {
+    const auto known = [](double v) { return std::isnan(v) ? nlohmann::ordered_json() : nlohmann::ordered_json(v); };
+    const nlohmann::ordered_json json = {{"run", run},
+                                         {"finished", result.finished},
+                                         {"step", result.step},
+                                         {"loss", known(result.loss)},
+                                         {"val_loss", known(result.val_loss)},
+                                         {"val_bits_per_byte", known(result.val_bits_per_byte)},
+                                         {"best_val_loss", known(result.best_val)},
+                                         {"checkpoint", result.checkpoint.string()}};
+    print(json.dump() + "\n");
+  } else {
+    std::string text = "saved    " + result.checkpoint.string();
+    if (!std::isnan(result.val_loss)) text += " · val loss " + number(result.val_loss, 4);
+    if (!std::isnan(result.val_bits_per_byte)) text += " · " + number(result.val_bits_per_byte, 4) + " bits per byte";
+    print(text + "\nnext:    ropewalk " + (result.finished ? "generate " : "resume ") + run + "\n");
+  }
+  return result.finished ? Exit::ok : Exit::interrupted;
+}
+
+struct Pretrain {
+  SettingsOptions settings;
+  bool dry_run = false;
+
+  void add_options(CLI::App& app) {
+    app.add_flag("--dry-run", dry_run, "check everything, print the memory that the run would take, and stop");
+    settings.add(app, kAll);
+  }
+
+  Exit run(const Global& global) {
+    Resolved resolved = settings.resolve();
+    if (dry_run) {
+      const MemoryPlan plan = Trainer::dry_run(resolved);
+      print(global.json ? memory_json(plan) + "\n" : memory_table(plan) + "\n");
+      return Exit::ok;
+    }
+    const std::string out = resolved.settings.run.out;
+    return report(Trainer::pretrain(std::move(resolved),
+                                    {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
+                  out, global);
+  }
+};
+
+struct Resume {
+  std::string run_folder;
+  SettingsOptions settings;
+
+  void add_options(CLI::App& app) {
+    app.add_option("RUN", run_folder, "the run's folder")->required();
+    settings.add(app, kAll, {"out", "overwrite", "size"});
+  }
+
+  Exit run(const Global& global) {
+    return report(Trainer::resume(run_folder, settings.layers(),
+                                  {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
+                  run_folder, global);
+  }
+};
+
+struct Estimate {
+  static constexpr int64_t kVocab = 4096;  // where neither --data nor --vocab says it
+  SettingsOptions settings;
+
+  void add_options(CLI::App& app) { settings.add(app, kAll); }
+
+  Exit run(const Global& global) {
+    Resolved resolved = settings.resolve();
+    Settings& s = resolved.settings;
+    if (!s.data.data.empty())
+      TrainingData::open(s);
+    else if (s.model.vocab == 0)
+      s.model.vocab = kVocab;
+    const EngineOptions options = engine_options(s);
+    const MemoryPlan plan = Engine::plan(s.model, options);
+    const int64_t tokens = options.sequences * options.length;
+    const double flop = step_flop(s.model, tokens, options.length);
+    if (global.json) {
+      nlohmann::ordered_json json = nlohmann::ordered_json::parse(memory_json(plan));
+      json["parameters"] = parameter_count(s.model);
+      json["flop_per_step"] = flop;
+      json["checkpoint_bytes"] = plan.weights + plan.moments;
+      print(json.dump() + "\n");
+      return Exit::ok;
+    }
+    print("model        " + describe(s.model) + "\n" + memory_table(plan) + "\ncheckpoint   " +
+          bytes_text(static_cast<double>(plan.weights + plan.moments)) + "\nwork         " + number(flop / 1e9, 1) +
+          " GFLOP a step of " + std::to_string(tokens) + " tokens\n");
+    return Exit::ok;
+  }
+};
+
+}  // namespace
+
+Command pretrain_command() {
+  return make_command<Pretrain>("pretrain", "train a new model",
+                                "ropewalk pretrain --data data --size 5m --tokens 20M --out runs/first\n"
+                                "ropewalk pretrain --config my.toml --lr 1e-3 --out runs/second\n"
+                                "ropewalk pretrain --data data --size 50m --dry-run\n");
+}
+Command resume_command() {
+  return make_command<Resume>("resume", "go on with a run that was stopped, or longer",
+                              "ropewalk resume runs/first\nropewalk resume runs/first --tokens 40M\n");
+}
+Command estimate_command() {
+  return make_command<Estimate>(
+      "estimate", "memory and work of a training run, before it begins",
+      "ropewalk estimate --size 125m\nropewalk estimate --size 15m --recompute block --micro-batch 2\n");
+}
+
+}  // namespace rw::cli

@@ -1,0 +1,85 @@
+#include "train/loop/generator.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+namespace rw {
+
+int32_t draw_token(std::span<const double> logits, const SamplingOptions& options, uint64_t index) {
+  RW_CHECK(!logits.empty() && options.temperature >= 0 && options.top_k >= 0 && options.top_p > 0);
+  const auto likeliest = static_cast<int32_t>(std::ranges::max_element(logits) - logits.begin());
+  if (options.temperature == 0 || options.top_k == 1) return likeliest;
+  std::vector<int32_t> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, std::greater{}, [&](int32_t id) { return logits[static_cast<size_t>(id)]; });
+  if (options.top_k > 0) order.resize(std::min(order.size(), static_cast<size_t>(options.top_k)));
+  std::vector<double> weight;
+  const double most = logits[static_cast<size_t>(likeliest)];
+  for (int32_t id : order) weight.push_back(std::exp((logits[static_cast<size_t>(id)] - most) / options.temperature));
+  double total = std::accumulate(weight.begin(), weight.end(), 0.0), kept = 0;
+  size_t count = 0;
+  while (count < weight.size() && (count == 0 || kept < options.top_p * total)) kept += weight[count++];
+  const PhiloxCounter words =
+      philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), name_word("generate"), 0},
+             philox_key(options.seed));
+  double left = uniform(words[0], words[1]) * kept;
+  for (size_t i = 0; i < count; ++i)
+    if ((left -= weight[i]) <= 0) return order[i];
+  return order[count - 1];
+}
+
+void Generator::dry_run(Ctx& ctx, const Model& model, int64_t context) {
+  Arena nowhere = Arena::measuring("generator", ctx.device);
+  const auto take = [&](Shape shape, DType dtype) { return nowhere.take(shape, dtype, "generator"); };
+  const DType dtype = model.embedding.value.dtype;
+  std::vector<KvCache> caches;
+  for (const Block& block : model.blocks) {
+    const Shape shape{context, block.attention.kv_heads * block.attention.head_width};
+    caches.push_back({take(shape, dtype), take(shape, dtype), 0});
+  }
+  const View ids = take({1, context}, DType::i32), position = take({1, context}, DType::i32);
+  model.decode(ctx, take({1, model.config.vocab}, dtype), {ids, {}, position, {}}, caches);
+}
+
+Generator::Generator(Ctx& ctx, const Model& model, int64_t context) : ctx_(ctx), model_(model), context_(context) {
+  const DType dtype = model.embedding.value.dtype;
+  token_ = Buffer(ctx.device, {1, context}, DType::i32), position_ = Buffer(ctx.device, {1, context}, DType::i32);
+  logits_ = Buffer(ctx.device, {1, model.config.vocab}, dtype);
+  for (const Block& block : model.blocks) {
+    const Shape shape{context, block.attention.kv_heads * block.attention.head_width};
+    KvCache cache;
+    for (View* v : {&cache.k, &cache.v}) *v = memory_.emplace_back(ctx.device, shape, dtype).view();
+    caches_.push_back(cache);
+  }
+}
+
+std::span<const double> Generator::append(std::span<const int32_t> ids) {
+  RW_CHECK(!ids.empty());
+  const auto capacity = static_cast<size_t>(context_);
+  if (ids_.size() + ids.size() <= capacity) return feed(ids);
+  std::vector<int32_t> all = ids_;
+  all.insert(all.end(), ids.begin(), ids.end());
+  const size_t keep = std::min(all.size(), std::max<size_t>(capacity / 2, 1));
+  ids_.clear();
+  for (KvCache& cache : caches_) cache.length = 0;
+  return feed(std::span(all).last(keep));
+}
+
+std::span<const double> Generator::feed(std::span<const int32_t> ids) {
+  const auto count = static_cast<int64_t>(ids.size());
+  const auto prefix = [&](const Buffer& b) { return range_of(b.view(), {0, count, false}, {1, count}); };
+  const View token = prefix(token_), position = prefix(position_);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    token.as<int32_t>().data[i] = ids[i];
+    position.as<int32_t>().data[i] = static_cast<int32_t>(ids_.size() + i);
+  }
+  model_.decode(ctx_, logits_, {token, {}, position, {}}, caches_);
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  result_.resize(static_cast<size_t>(model_.config.vocab));
+  visit_dtype<double, float>(logits_.view().dtype, [&]<class T>() {
+    std::copy_n(logits_.view().as<T>().data, result_.size(), result_.begin());
+  });
+  return result_;
+}
+
+}  // namespace rw

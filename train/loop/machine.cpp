@@ -1,0 +1,94 @@
+#include "train/loop/machine.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "layers/transformer/config.hpp"
+
+namespace rw {
+namespace {
+
+// The number behind `name:` in a file of /proc, in bytes.
+double proc_value(const char* file, const std::string& name, double otherwise) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(name + ':')) return std::stod(line.substr(name.size() + 1)) * 1024;
+  return otherwise;
+}
+
+struct Category {
+  const char* name;
+  size_t MemoryPlan::*bytes;
+};
+constexpr Category kCategories[] = {{"weights", &MemoryPlan::weights}, {"gradients", &MemoryPlan::gradients},
+                                    {"moments", &MemoryPlan::moments}, {"activations", &MemoryPlan::activations},
+                                    {"scratch", &MemoryPlan::scratch}, {"tokens", &MemoryPlan::tokens}};
+
+}  // namespace
+
+double available_memory() {
+  return proc_value("/proc/meminfo", "MemAvailable", std::numeric_limits<double>::infinity());
+}
+double resident_memory() { return proc_value("/proc/self/status", "VmRSS", std::numeric_limits<double>::quiet_NaN()); }
+
+std::string bytes_text(double bytes) {
+  const char* const units[] = {"B", "kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  while (bytes >= 1000 && unit + 1 < std::size(units)) bytes /= 1000, ++unit;
+  char text[32];
+  std::snprintf(text, sizeof text, bytes < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
+  return text;
+}
+
+std::string memory_line(const MemoryPlan& plan) {
+  std::string text;
+  for (const auto& [name, bytes] : kCategories)
+    text += (text.empty() ? "" : " · ") + std::string(name) + ' ' + bytes_text(static_cast<double>(plan.*bytes));
+  return text + " · total " + bytes_text(static_cast<double>(plan.total())) + " of " + bytes_text(available_memory());
+}
+
+std::string memory_table(const MemoryPlan& plan) {
+  std::string text;
+  for (const auto& [name, bytes] : kCategories) {
+    char line[64];
+    std::snprintf(line, sizeof line, "%-12s %10s\n", name, bytes_text(static_cast<double>(plan.*bytes)).c_str());
+    text += line;
+  }
+  char line[64];
+  std::snprintf(line, sizeof line, "%-12s %10s", "total", bytes_text(static_cast<double>(plan.total())).c_str());
+  return text + line;
+}
+
+std::string memory_json(const MemoryPlan& plan) {
+  nlohmann::ordered_json json;
+  for (const auto& [name, bytes] : kCategories) json[name] = plan.*bytes;
+  json["total"] = plan.total();
+  return json.dump();
+}
+
+double step_flop(const ModelConfig& c, int64_t tokens, int64_t length) {
+  // The embedding is looked up, not multiplied; the head is multiplied, whether it is the embedding or not.
+  const int64_t looked_up =
+      (c.tied ? 0 : c.vocab * c.width) + (c.positions == PositionKind::learned ? c.context * c.width : 0);
+  const auto multiplied = static_cast<double>(parameter_count(c) - looked_up);
+  const auto attention = static_cast<double>(c.layers * length * c.heads * c.head_width);
+  return 6 * (multiplied + attention) * static_cast<double>(tokens);
+}
+
+std::string describe(const ModelConfig& c) {
+  char text[256];
+  std::snprintf(
+      text, sizeof text,
+      "%lld layers × %lld, %lld heads / %lld kv × %lld, hidden %lld, %s, vocab %lld, context %lld · %.2f M parameters",
+      static_cast<long long>(c.layers), static_cast<long long>(c.width), static_cast<long long>(c.heads),
+      static_cast<long long>(c.kv_heads), static_cast<long long>(c.head_width), static_cast<long long>(c.hidden),
+      c.positions == PositionKind::rope ? ("rope base " + std::to_string(static_cast<long long>(c.rope_base))).c_str()
+                                        : "learned positions",
+      static_cast<long long>(c.vocab), static_cast<long long>(c.context),
+      static_cast<double>(parameter_count(c)) / 1e6);
+  return text;
+}
+
+}  // namespace rw

@@ -1,0 +1,22 @@
+// What the machine has, and how sizes are printed.
+#pragma once
+#include <string>
+
+#include "train/loop/engine.hpp"
+
+namespace rw {
+
+double available_memory();  // bytes that can be taken without swapping; infinity if the system does not say
+double resident_memory();   // bytes of this process; NaN if the system does not say
+
+std::string bytes_text(double bytes);              // "1.5 GB", "23 MB": powers of 1000
+std::string memory_line(const MemoryPlan& plan);   // one line, by category, with what is available
+std::string memory_table(const MemoryPlan& plan);  // a line for each category
+std::string memory_json(const MemoryPlan& plan);   // an object, bytes by category
+std::string describe(const ModelConfig& config);   // "6 layers × 256, 8 heads / 4 kv × 32, ..., 5.8 M parameters"
+
+// Useful FLOP of one step: 6 for each parameter that multiplies activations and each token, and 6 · L · T · H · d for
+// each token in causal attention.
+double step_flop(const ModelConfig& config, int64_t tokens, int64_t length);
+
+}  // namespace rw

@@ -1,0 +1,191 @@
+#include "train/loop/trainer.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tests/support/run.hpp"
+
+namespace rw::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr TrainerOptions kQuiet{.arguments = {}, .json = false, .quiet = true, .stop_after = 0};
+
+TrainerOptions stopping_after(int64_t steps) {
+  TrainerOptions options = kQuiet;
+  options.stop_after = steps;
+  return options;
+}
+
+// metrics.jsonl without what measures time and memory.
+std::vector<std::pair<int64_t, std::vector<double>>> metrics_of(const std::filesystem::path& run) {
+  std::vector<std::pair<int64_t, std::vector<double>>> out;
+  for (const MetricsRow& row : read_metrics(run / "metrics.jsonl")) {
+    std::vector<double> values;
+    for (const Metric& m : row.metrics)
+      if (m.name != "seconds" && m.name != "tokens_per_second" && m.name != "memory") values.push_back(m.value);
+    out.emplace_back(row.step, values);
+  }
+  return out;
+}
+
+struct TrainerTest : testing::Test {
+  TemporaryFolder folder;
+  std::filesystem::path data = make_data(folder.path());
+};
+
+TEST_F(TrainerTest, ResumingChangesNoBit) {
+  for (int64_t micro_batch : {1, 4}) {  // 4 and 1 micro-batches
+    const auto settings = [&](const std::string& name) {
+      Resolved resolved = tiny_settings(data, folder / (name + std::to_string(micro_batch)));
+      resolved.settings.train.micro_batch = micro_batch;
+      return resolved;
+    };
+    const TrainingResult whole = Trainer::pretrain(settings("whole"), kQuiet);
+    EXPECT_TRUE(whole.finished);
+    EXPECT_EQ(whole.step, 12);
+    const RunState expected = state_of(whole.checkpoint);
+    for (int64_t cut : {1, 5, 7, 11}) {
+      const Resolved s = settings("cut" + std::to_string(cut) + "_");
+      const TrainingResult part = Trainer::pretrain(s, stopping_after(cut));
+      EXPECT_FALSE(part.finished);
+      EXPECT_EQ(part.step, cut);
+      const TrainingResult rest = Trainer::resume(s.settings.run.out, {}, kQuiet);
+      EXPECT_TRUE(rest.finished);
+      const RunState state = state_of(rest.checkpoint);
+      EXPECT_EQ(state.step, 12);
+      EXPECT_TRUE(state.tensors == expected.tensors) << "cut at " << cut;
+      EXPECT_EQ(state.ema, expected.ema);
+      EXPECT_EQ(metrics_of(s.settings.run.out).back(),
+                metrics_of(folder / ("whole" + std::to_string(micro_batch))).back());
+    }
+  }
+}
+
+TEST_F(TrainerTest, TwentyRestartsInOneRun) {
+  Resolved s = tiny_settings(data, folder / "whole");
+  s.settings.train.steps = 21;
+  const RunState expected = state_of(Trainer::pretrain(s, kQuiet).checkpoint);
+  s.settings.run.out = (folder / "many").string();
+  TrainingResult last = Trainer::pretrain(s, stopping_after(1));
+  int restarts = 0;
+  for (; !last.finished; ++restarts) last = Trainer::resume(s.settings.run.out, {}, stopping_after(1));
+  EXPECT_EQ(restarts, 20);
+  EXPECT_TRUE(state_of(last.checkpoint) == expected);
+  EXPECT_EQ(metrics_of(folder / "many"), metrics_of(folder / "whole"));
+}
+
+TEST_F(TrainerTest, ALongerRunGoesOnFromAShorterOne) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.optimizer.schedule = ScheduleKind::constant;
+  Trainer::pretrain(s, kQuiet);
+  ConfigLayer more;
+  more.assign("steps", "20", "--steps", "command line");
+  const TrainingResult result = Trainer::resume(folder / "run", std::array{more}, kQuiet);
+  EXPECT_EQ(result.step, 20);
+  s.settings.run.out = (folder / "at_once").string(), s.settings.train.steps = 20;
+  const TrainingResult at_once = Trainer::pretrain(s, kQuiet);
+  EXPECT_TRUE(state_of(result.checkpoint).tensors == state_of(at_once.checkpoint).tensors);
+}
+
+TEST_F(TrainerTest, WhatWouldMakeAnotherRunIsRefused) {
+  Trainer::pretrain(tiny_settings(data, folder / "run"), kQuiet);
+  const auto refusal = [&](const char* name, const char* value) {
+    ConfigLayer change;
+    change.assign(name, value, std::string("--") + name, "command line");
+    return user_error_of([&] { Trainer::resume(folder / "run", std::array{change}, kQuiet); });
+  };
+  for (const auto& [name, value] :
+       {std::pair{"lr", "0.5"}, {"width", "32"}, {"seed", "9"}, {"batch", "32"}, {"dropout", "0"}}) {
+    const CaughtUserError error = refusal(name, value);
+    EXPECT_EQ(error.code, Exit::usage) << name;
+    EXPECT_THAT(error.what + error.advice, HasSubstr(name));
+  }
+  EXPECT_EQ(refusal("log_every", "3").code, Exit::ok);
+}
+
+TEST_F(TrainerTest, OtherDataAreRefused) {
+  const Resolved s = tiny_settings(data, folder / "run");
+  Trainer::pretrain(s, stopping_after(2));
+  const std::filesystem::path other = folder / "other";
+  std::filesystem::create_directory(other);
+  make_data(other, 500);
+  std::filesystem::remove_all(data);
+  std::filesystem::rename(other / "data", data);
+  const CaughtUserError error = user_error_of([&] { Trainer::resume(folder / "run", {}, kQuiet); });
+  EXPECT_EQ(error.code, Exit::data);
+  EXPECT_THAT(error.what, HasSubstr("have changed since the run began"));
+}
+
+TEST_F(TrainerTest, TouchFilesAndSignals) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 1000, s.settings.run.save_every = 1000;
+  Trainer::pretrain(s, stopping_after(3));
+  write_file(folder / "run" / "SAVE", "");
+  // resume() removes what an earlier process left, so the files are made while it runs.
+  std::thread user([&] {
+    const auto appears = [&](const char* name) {
+      while (!std::filesystem::exists(folder / "run" / "checkpoints" / name)) usleep(2000);
+    };
+    usleep(20000);
+    write_file(folder / "run" / "STOP", "");
+    while (std::filesystem::exists(folder / "run" / "STOP")) usleep(2000);
+    appears("latest");
+  });
+  const TrainingResult stopped = Trainer::resume(folder / "run", {}, kQuiet);
+  user.join();
+  EXPECT_FALSE(stopped.finished);
+  EXPECT_GT(stopped.step, 3);
+  EXPECT_EQ(state_of(folder / "run").step, stopped.step);
+
+  std::thread signaller([] {
+    usleep(50000);
+    kill(getpid(), SIGTERM);
+  });
+  const TrainingResult killed = Trainer::resume(folder / "run", {}, kQuiet);
+  signaller.join();
+  EXPECT_FALSE(killed.finished);
+  EXPECT_EQ(state_of(folder / "run").step, killed.step);
+}
+
+TEST_F(TrainerTest, ALengthInTime) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 0, s.settings.train.time = 0.3;
+  const TrainingResult part = Trainer::pretrain(s, stopping_after(2));
+  EXPECT_FALSE(part.finished);
+  EXPECT_TRUE(Trainer::resume(folder / "run", {}, kQuiet).finished);
+
+  // The measured steps leave no trace: the first step is that of a run with a given length.
+  s.settings.run.out = (folder / "steps").string();
+  s.settings.train.steps = 500, s.settings.train.time = 0;
+  Trainer::pretrain(s, stopping_after(1));
+  EXPECT_EQ(metrics_of(folder / "run")[0].second[1], metrics_of(folder / "steps")[0].second[1]);
+}
+
+TEST_F(TrainerTest, LearnsItsText) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 400, s.settings.model.dropout = 0;
+  const TrainingResult result = Trainer::pretrain(s, kQuiet);
+  EXPECT_LT(result.val_loss, 2.0);  // ln 257 = 5.5 at first
+  EXPECT_TRUE(std::filesystem::exists(folder / "run" / "samples.md"));
+  EXPECT_GT(std::filesystem::file_size(folder / "run" / "log.txt"), 100u);
+}
+
+TEST_F(TrainerTest, DryRunMakesNothing) {
+  const MemoryPlan plan = Trainer::dry_run(tiny_settings(data, folder / "run"));
+  EXPECT_GT(plan.total(), 100'000u);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+TEST_F(TrainerTest, AContextLongerThanTheDataIsRefused) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.model.context = 1 << 16, s.settings.train.batch = 1 << 16;
+  const CaughtUserError error = user_error_of([&] { Trainer::pretrain(s, kQuiet); });
+  EXPECT_EQ(error.code, Exit::data);
+  EXPECT_FALSE(std::filesystem::exists(folder / "run"));
+}
+
+}  // namespace
+}  // namespace rw::test

@@ -159,6 +159,10 @@ int32_t TokenData::token(uint64_t at) const {
 
 std::span<const uint64_t> TokenData::document_starts() const { return storage_->document_starts; }
 
+std::string_view TokenData::meta() const {
+  return storage_->container ? storage_->container->text("/meta") : std::string_view();
+}
+
 uint64_t TokenData::document_start_of(uint64_t at) const {
   RW_CHECK(at < size_, name_, at, size_);
   return *(std::ranges::upper_bound(document_starts(), at) - 1);

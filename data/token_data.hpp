@@ -51,6 +51,7 @@ class TokenData {
   uint64_t bytes() const { return bytes_; }  // of the text; 0: not known
   const std::optional<TokenizerFile>& tokenizer() const { return tokenizer_; }
   const std::string& tokenizer_hash() const { return tokenizer_hash_; }  // empty: not known
+  std::string_view meta() const;  // the text /meta of a file of ours (token_meta.hpp), else empty
 
  private:
   TokenData() = default;

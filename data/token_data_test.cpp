@@ -66,6 +66,12 @@ TEST(TokenData, ReadsWhatWasPrepared) {
   EXPECT_EQ(data.document_start_of(15), 15u);
   EXPECT_EQ(data.document_start_of(30), 15u);
   EXPECT_EQ(data.tokenizer()->name, "tokenizer.bytes");
+  const TokenMeta meta = parse_token_meta("x", data.meta());
+  EXPECT_EQ(meta.document_start, 256);
+  ASSERT_EQ(meta.sources.size(), 1u);
+  EXPECT_EQ(meta.sources[0].name, (folder / "a.txt").string());
+  EXPECT_EQ(meta.sources[0].documents, 3u);
+  EXPECT_EQ(meta.sources[0].bytes, data.bytes());
   std::vector<int32_t> part(3);
   data.read(28, part);
   EXPECT_EQ(part, (std::vector<int32_t>{'n', 't', '\n'}));

@@ -2,6 +2,13 @@
 
 namespace rw::cli {
 
+Command tokenizer_train_command();
+Command tokenizer_encode_command();
+Command tokenizer_decode_command();
+Command tokenizer_info_command();
+Command data_prepare_command();
+Command data_info_command();
+Command data_sample_command();
 Command pretrain_command();
 Command resume_command();
 Command eval_command();
@@ -14,8 +21,15 @@ Command config_check_command();
 Command config_diff_command();
 
 std::vector<Command> commands() {
-  return {pretrain_command(), resume_command(),  eval_command(),        generate_command(),     inspect_command(),
-          estimate_command(), presets_command(), config_show_command(), config_check_command(), config_diff_command()};
+  return {tokenizer_train_command(),  tokenizer_encode_command(),
+          tokenizer_decode_command(), tokenizer_info_command(),
+          data_prepare_command(),     data_info_command(),
+          data_sample_command(),      pretrain_command(),
+          resume_command(),           eval_command(),
+          generate_command(),         inspect_command(),
+          estimate_command(),         presets_command(),
+          config_show_command(),      config_check_command(),
+          config_diff_command()};
 }
 
 }  // namespace rw::cli

@@ -54,7 +54,7 @@ std::string shell_words(const std::vector<std::string>& words) {
     if (!out.empty()) out += ' ';
     const bool plain = !word.empty() && word.find_first_not_of(
                                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789-_./=:,+@") == word.npos;
+                                            "0123456789-_./=:,+@%") == word.npos;
     if (plain) {
       out += word;
       continue;

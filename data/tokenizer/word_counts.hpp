@@ -13,7 +13,7 @@ namespace rw {
 
 class WordCounts {
  public:
-  explicit WordCounts(size_t limit = 1'000'000) : limit_(limit) {}
+  explicit WordCounts(size_t limit = 500'000) : limit_(limit) {}
   void add(std::string_view text);  // whole UTF-8 characters
 
   // Words and counts, the most frequent first, then in the order of their bytes. Characters so rare that all of them

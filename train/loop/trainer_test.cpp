@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <future>
+
 #include "tests/support/run.hpp"
 
 namespace rw::test {
@@ -125,7 +127,7 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
   Trainer::pretrain(s, stopping_after(3));
   write_file(folder / "run" / "SAVE", "");
   // resume() removes what an earlier process left, so the files are made while it runs.
-  std::thread user([&] {
+  const auto user = std::async(std::launch::async, [&] {
     const auto appears = [&](const char* name) {
       while (!std::filesystem::exists(folder / "run" / "checkpoints" / name)) usleep(2000);
     };
@@ -135,17 +137,17 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
     appears("latest");
   });
   const TrainingResult stopped = Trainer::resume(folder / "run", {}, kQuiet);
-  user.join();
+  user.wait();
   EXPECT_FALSE(stopped.finished);
   EXPECT_GT(stopped.step, 3);
   EXPECT_EQ(state_of(folder / "run").step, stopped.step);
 
-  std::thread signaller([] {
+  const auto signaller = std::async(std::launch::async, [] {
     usleep(50000);
     kill(getpid(), SIGTERM);
   });
   const TrainingResult killed = Trainer::resume(folder / "run", {}, kQuiet);
-  signaller.join();
+  signaller.wait();
   EXPECT_FALSE(killed.finished);
   EXPECT_EQ(state_of(folder / "run").step, killed.step);
 }

@@ -55,7 +55,7 @@ void bind_parameters(L& layer, View value, View grad) {
 }
 
 // Draws every parameter: normal with standard deviation init_std, or init_fill everywhere. Element i of the part called
-// `name` comes from the counter {i / 2 (64 bits), name_word(name), 0}, so a tensor's draw does not depend on which
+// `name` comes from the counter {i / 4 (64 bits), name_word(name), 0}, so a tensor's draw does not depend on which
 // others exist, on how projections are joined, or on the dtype.
 template <class L>
 void initialise_parameters(L& layer, uint64_t seed) {
@@ -67,13 +67,14 @@ void initialise_parameters(L& layer, uint64_t seed) {
         const int64_t count = part.rows * width;
         constexpr int64_t kBlock = 8192;
         parallel_for((count + kBlock - 1) / kBlock, [&](int64_t block) {
-          for (int64_t i = block * kBlock; i < std::min(count, (block + 1) * kBlock); i += 2) {
-            std::array<double, 2> draw{};
+          const int64_t end = std::min(count, (block + 1) * kBlock);
+          for (int64_t i = block * kBlock; i < end; i += 4) {
+            std::array<float, 4> draw{};
             if (param.init_std > 0)
-              draw = normal_pair(
-                  {static_cast<uint32_t>(i / 2), static_cast<uint32_t>(i / 2 >> 32), name_word(part.name), 0},
+              draw = four_normals(
+                  {static_cast<uint32_t>(i / 4), static_cast<uint32_t>(i / 4 >> 32), name_word(part.name), 0},
                   philox_key(seed));
-            for (int64_t j = i; j < std::min(i + 2, count); ++j)
+            for (int64_t j = i; j < std::min(i + 4, end); ++j)
               out[j] = static_cast<T>(param.init_fill + param.init_std * draw[static_cast<size_t>(j - i)]);
           }
         });

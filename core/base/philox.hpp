@@ -33,12 +33,15 @@ constexpr double uniform(uint32_t high, uint32_t low) {
   return (static_cast<double>((uint64_t{high} << 32 | low) >> 11) + 1.0) * 0x1p-53;
 }
 
-// Two independent standard normals from one counter (Box and Muller).
-inline std::array<double, 2> normal_pair(PhiloxCounter counter, PhiloxKey key) {
+// Four independent standard normals from one counter (Box and Muller), in f32: at most 5.8 from zero.
+inline std::array<float, 4> four_normals(PhiloxCounter counter, PhiloxKey key) {
   const PhiloxCounter w = philox(counter, key);
-  const double radius = std::sqrt(-2 * std::log(uniform(w[0], w[1])));
-  const double angle = 2 * std::numbers::pi * uniform(w[2], w[3]);
-  return {radius * std::cos(angle), radius * std::sin(angle)};
+  const auto pair = [](uint32_t a, uint32_t b) {
+    const float radius = std::sqrt(-2 * std::log(uniform(a))), angle = 2 * std::numbers::pi_v<float> * uniform(b);
+    return std::array{radius * std::cos(angle), radius * std::sin(angle)};
+  };
+  const auto p = pair(w[0], w[1]), q = pair(w[2], w[3]);
+  return {p[0], p[1], q[0], q[1]};
 }
 
 // A name as a counter word, so that draws for one tensor do not depend on which others exist (FNV-1a, 32 bits).

@@ -9,26 +9,50 @@
 
 namespace rw {
 
+namespace {
+
+constexpr size_t kHuge = size_t{2} << 20;
+
+size_t rounded_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+// From the system, at a multiple of kHuge: zeros, and no page is touched before it is used. Null if there is not enough.
+std::byte* map_zeros(size_t bytes) {
+  const size_t mapped = bytes + kHuge;
+  void* const memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::byte*>(memory);
+  const size_t before = rounded_up(reinterpret_cast<uintptr_t>(begin), kHuge) - reinterpret_cast<uintptr_t>(begin);
+  if (before > 0) ::munmap(begin, before);
+  ::munmap(begin + before + bytes, kHuge - before);
+  ::madvise(begin + before, bytes, MADV_HUGEPAGE);  // a wish, not a need
+  return begin + before;
+}
+
+}  // namespace
+
 Memory::Memory(Device device, size_t bytes) : bytes_(bytes) {
   RW_CHECK(device.kind == Device::cpu);
   if (bytes == 0) return;
-  constexpr size_t kHuge = size_t{2} << 20;
-  const size_t align = bytes >= 2 * kHuge ? kHuge : kMemoryAlign;
-  const size_t rounded = (bytes + align - 1) / align * align;
-  data_ = static_cast<std::byte*>(rounded < bytes ? nullptr : std::aligned_alloc(align, rounded));
+  large_ = bytes >= 2 * kHuge;
+  const size_t rounded = rounded_up(bytes, large_ ? kHuge : kMemoryAlign);
+  if (rounded >= bytes)
+    data_ = large_ ? map_zeros(rounded) : static_cast<std::byte*>(std::aligned_alloc(kMemoryAlign, rounded));
   if (!data_)
     throw UserError(
         Exit::memory, "cannot allocate " + std::to_string(bytes >> 20) + " MiB",
         "the machine has not enough free memory; a smaller --micro-batch, or --recompute block, needs less");
-  if (align == kHuge) madvise(data_, rounded, MADV_HUGEPAGE);  // a wish, not a need
+  if (!large_) std::memset(data_, 0, rounded);
 }
 
-Memory::~Memory() { std::free(data_); }
+Memory::~Memory() {
+  if (large_ && data_)
+    ::munmap(data_, rounded_up(bytes_, kHuge));
+  else
+    std::free(data_);
+}
 
 Buffer::Buffer(Device device, Shape shape, DType dtype)
     : memory_(device, static_cast<size_t>(shape.elements()) * size_of(dtype)),
-      view_{memory_.data(), shape, dtype, device, shape.width()} {
-  if (memory_.data()) std::memset(memory_.data(), 0, memory_.bytes());
-}
+      view_{memory_.data(), shape, dtype, device, shape.width()} {}
 
 }  // namespace rw

@@ -4,8 +4,8 @@
 
 namespace rw {
 
-// Bytes at an address that kMemoryAlign divides. Not initialised, unless the operating system does. Large blocks ask
-// for huge pages. Throws UserError with Exit::memory if there is not enough.
+// Bytes at an address that kMemoryAlign divides, all zero at first. Large blocks ask for huge pages, and their pages are
+// made when they are first touched. Throws UserError with Exit::memory if there is not enough.
 class Memory {
  public:
   Memory() = default;
@@ -15,6 +15,7 @@ class Memory {
   Memory& operator=(Memory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(large_, other.large_);
     return *this;
   }
   std::byte* data() const { return data_; }
@@ -23,6 +24,7 @@ class Memory {
  private:
   std::byte* data_ = nullptr;
   size_t bytes_ = 0;
+  bool large_ = false;  // mapped, not from the heap
 };
 
 inline constexpr size_t kMemoryAlign = 256;  // a cache line, a vector load and a CUDA sector all divide it

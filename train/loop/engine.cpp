@@ -106,7 +106,9 @@ MemoryPlan Engine::plan(const ModelConfig& config, const EngineOptions& options)
 
 void Engine::initialise() {
   initialise_parameters(model_, options_.seed);
-  for (const Buffer& b : {std::cref(m_), std::cref(v_)}) std::memset(b.view().data, 0, plan_.moments / 2);
+  if (stepped_)
+    for (const Buffer& b : {std::cref(m_), std::cref(v_)}) std::memset(b.view().data, 0, plan_.moments / 2);
+  stepped_ = false;
 }
 
 std::vector<StateTensor> Engine::state() {
@@ -145,6 +147,7 @@ Engine::StepResult Engine::step(int64_t step, double lr) {
   result.loss = sum(nll_) / static_cast<double>(std::max<int64_t>(result.targets, 1));
   result.grad_norm = first(norm_);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
+  stepped_ = true;
   for (const ParamRange& run : decay_runs_) {
     const auto part = [&](const Buffer& b) { return range_of(b.view(), run, {run.count}); };
     adamw(ctx, part(value_), part(m_), part(v_), part(grad_), clip_,

@@ -79,6 +79,7 @@ class Engine {
   View token_, target_, first_key_, position_;
   std::unique_ptr<Workspace> workspace_;
   Buffer nll_, norm_, clip_;
+  bool stepped_ = false;  // the moments are no longer zero
 };
 
 }  // namespace rw

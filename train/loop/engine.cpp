@@ -63,7 +63,7 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   token_buffer_ = Buffer(o.device, {rows_of_tokens, o.length}, DType::i32);
   const auto part = [&](int64_t at, int64_t count) { return rows(token_buffer_.view(), at, count); };
   token_ = part(0, o.sequences), target_ = part(o.sequences, o.sequences);
-  if (o.documents) first_key_ = part(2 * o.sequences, o.sequences);
+  first_key_ = part(2 * o.sequences, o.sequences);
   position_ = part(3 * o.sequences, o.micro_batch);
   for (int64_t r = 0; r < o.micro_batch; ++r)
     for (int64_t t = 0; t < o.length; ++t) position_.as<int32_t>()[r][t] = static_cast<int32_t>(t);
@@ -122,8 +122,8 @@ std::vector<StateTensor> Engine::state() {
 }
 
 Batch Engine::batch(int64_t first_row, int64_t count) const {
-  const auto part = [&](View v) { return v.empty() ? v : rows(v, first_row, count); };
-  return {part(token_), part(target_), rows(position_, 0, count), part(first_key_)};
+  const auto part = [&](View v) { return rows(v, first_row, count); };
+  return {part(token_), part(target_), rows(position_, 0, count), options_.documents ? part(first_key_) : View{}};
 }
 
 void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {

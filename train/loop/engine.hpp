@@ -21,7 +21,7 @@ struct EngineOptions {
   int64_t sequences = 1;    // S, of one optimizer step
   int64_t micro_batch = 1;  // sequences of one forward; need not divide S
   int64_t length = 1;       // T
-  bool documents = true;    // first_key is given
+  bool documents = true;    // attention stays inside documents: first_key is obeyed
   Recompute recompute = Recompute::none;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
   uint64_t seed = 1;
@@ -50,7 +50,7 @@ class Engine {
   // To be filled by the caller before step(): i32 [S, T].
   View token() const { return token_; }
   View target() const { return target_; }
-  View first_key() const { return first_key_; }  // empty without documents
+  View first_key() const { return first_key_; }
 
   struct StepResult {
     double loss = 0;  // nats per target

@@ -39,8 +39,7 @@ int64_t sequences_of(const Settings& s) { return s.train.batch / s.model.context
 BatchView batch_view(const Engine& engine) {
   const EngineOptions& o = engine.options();
   const auto ids = [&](View v) {
-    return v.empty() ? std::span<int32_t>{}
-                     : std::span(v.as<int32_t>().data, static_cast<size_t>(o.sequences * o.length));
+    return std::span(v.as<int32_t>().data, static_cast<size_t>(o.sequences * o.length));
   };
   return {o.sequences, o.length, ids(engine.token()), ids(engine.target()), ids(engine.first_key())};
 }

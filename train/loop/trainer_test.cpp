@@ -175,6 +175,15 @@ TEST_F(TrainerTest, LearnsItsText) {
   EXPECT_GT(std::filesystem::file_size(folder / "run" / "log.txt"), 100u);
 }
 
+TEST_F(TrainerTest, WithoutTheMaskOfDocuments) {
+  Resolved s = tiny_settings(data, folder / "masked");
+  const TrainingResult masked = Trainer::pretrain(s, kQuiet);
+  s.settings.data.doc_mask = false, s.settings.run.out = (folder / "run").string();
+  const TrainingResult open = Trainer::pretrain(s, kQuiet);
+  EXPECT_TRUE(open.finished);
+  EXPECT_NE(open.loss, masked.loss);
+}
+
 TEST_F(TrainerTest, DryRunMakesNothing) {
   const MemoryPlan plan = Trainer::dry_run(tiny_settings(data, folder / "run"));
   EXPECT_GT(plan.total(), 100'000u);

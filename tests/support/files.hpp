@@ -15,8 +15,8 @@ namespace rw::test {
 // A new folder under the system's temporary one; removed with what is in it.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ropewalk-test-XXXXXX").string();
+  explicit TemporaryFolder(const std::filesystem::path& in = std::filesystem::temp_directory_path()) {
+    std::string name = (in / "ropewalk-test-XXXXXX").string();
     if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp " + name);
     path_ = name;
   }
@@ -39,6 +39,12 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+// In memory, where a sync costs nothing; the system's temporary folder where there is no such place.
+inline std::filesystem::path memory_folder() {
+  const char* const memory = "/dev/shm";
+  return ::access(memory, W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
+}
 
 inline std::string read_file(const std::filesystem::path& file) {
   std::ifstream in(file, std::ios::binary);

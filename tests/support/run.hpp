@@ -79,4 +79,16 @@ inline RunState state_of(const std::filesystem::path& checkpoint) {
   return state;
 }
 
+// metrics.jsonl without what measures time and memory.
+inline std::vector<std::pair<int64_t, std::vector<double>>> metrics_of(const std::filesystem::path& run) {
+  std::vector<std::pair<int64_t, std::vector<double>>> out;
+  for (const MetricsRow& row : read_metrics(run / "metrics.jsonl")) {
+    std::vector<double> values;
+    for (const Metric& m : row.metrics)
+      if (m.name != "seconds" && m.name != "tokens_per_second" && m.name != "memory") values.push_back(m.value);
+    out.emplace_back(row.step, values);
+  }
+  return out;
+}
+
 }  // namespace rw::test

@@ -4,7 +4,8 @@
 
 namespace rw {
 
-// While one lives, the signals are noted and do nothing else.
+// While one lives, the signals are noted and do nothing else; and after it, if one came: what it asked for is done, and
+// a further one may not spoil how the process ends. To be made by the thread that starts parallel_for.
 class StopSignals {
  public:
   StopSignals();

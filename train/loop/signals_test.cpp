@@ -5,10 +5,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
+#include "core/base/parallel.hpp"
+#include "core/math/gemm.hpp"
 #include "tests/support/error.hpp"
+#include "train/loop/workspace.hpp"
 
 namespace rw {
 namespace {
+
+// A new process has none of the threads of this one's team.
+pid_t fork_process() {
+  const pid_t child = fork();
+  if (child == 0) set_threads(1);
+  return child;
+}
 
 TEST(Signals, EachIsNotedAndTheFirstIsKept) {
   for (int signal : {SIGINT, SIGTERM, SIGUSR1}) {
@@ -35,7 +48,7 @@ TEST(Signals, OnlyOneAtATime) {
 
 // Without one alive the signal has its usual effect, also after one has lived.
 TEST(Signals, TheUsualEffectComesBack) {
-  const pid_t child = fork();
+  const pid_t child = fork_process();
   if (child == 0) {
     { const StopSignals signals; }
     raise(SIGTERM);
@@ -47,12 +60,29 @@ TEST(Signals, TheUsualEffectComesBack) {
   EXPECT_EQ(WTERMSIG(status), SIGTERM);
 }
 
+// After one has come, they stay noted: the process ends with its own exit code.
+TEST(Signals, AfterASignalTheEndIsNotSpoiled) {
+  const pid_t child = fork_process();
+  if (child == 0) {
+    for (int round = 0; round < 2; ++round) {
+      const StopSignals signals;
+      raise(SIGINT);
+    }
+    raise(SIGTERM);
+    _exit(75);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 75);
+}
+
 // A read that a signal interrupts goes on.
 TEST(Signals, CallsGoOn) {
   int ends[2], ready[2];
   ASSERT_EQ(pipe(ends), 0);
   ASSERT_EQ(pipe(ready), 0);
-  const pid_t child = fork();
+  const pid_t child = fork_process();
   if (child == 0) {
     const StopSignals signals;
     char byte = 0;
@@ -69,6 +99,34 @@ TEST(Signals, CallsGoOn) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 75);
+}
+
+// A multiplication that signals interrupt gives the same numbers, and nothing else is written to.
+TEST(Signals, MatrixMultiplicationSurvivesThem) {
+  const Buffer a({}, {32, 257}, DType::f32), b({}, {257, 16}, DType::f32), c({}, {32, 16}, DType::f32);
+  for (const Buffer* x : {&a, &b})
+    for (int64_t i = 0; i < x->view().shape.elements(); ++i) x->view().as<float>().data[i] = static_cast<float>(i % 13);
+  Workspace workspace({}, {});
+  gemm_nn(workspace.ctx, c, a, b, Grad::overwrite);
+  const auto result = [&] { return std::string(reinterpret_cast<const char*>(c.view().data), 32 * 16 * 4); };
+  const std::string expected = result();
+  const StopSignals signals;
+  std::atomic<bool> done{false};
+  std::thread sender([&, self = pthread_self()] {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    while (!done) pthread_kill(self, SIGINT), usleep(20);
+  });
+  int wrong = 0;
+  for (int round = 0; round < 30000; ++round) {
+    gemm_nn(workspace.ctx, c, a, b, Grad::overwrite);
+    wrong += result() != expected;
+  }
+  done = true;
+  sender.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(interrupted(), SIGINT);
 }
 
 }  // namespace

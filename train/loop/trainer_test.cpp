@@ -21,18 +21,6 @@ TrainerOptions stopping_after(int64_t steps) {
   return options;
 }
 
-// metrics.jsonl without what measures time and memory.
-std::vector<std::pair<int64_t, std::vector<double>>> metrics_of(const std::filesystem::path& run) {
-  std::vector<std::pair<int64_t, std::vector<double>>> out;
-  for (const MetricsRow& row : read_metrics(run / "metrics.jsonl")) {
-    std::vector<double> values;
-    for (const Metric& m : row.metrics)
-      if (m.name != "seconds" && m.name != "tokens_per_second" && m.name != "memory") values.push_back(m.value);
-    out.emplace_back(row.step, values);
-  }
-  return out;
-}
-
 struct TrainerTest : testing::Test {
   TemporaryFolder folder;
   std::filesystem::path data = make_data(folder.path());

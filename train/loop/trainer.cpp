@@ -18,9 +18,10 @@
 namespace rw {
 namespace {
 
-constexpr double kEmaShare = 0.05;    // of the newest loss
-constexpr int64_t kTimedSteps = 3;    // measured to turn a time into steps
-constexpr int64_t kEvaluations = 10;  // of a run, unless told otherwise
+constexpr double kEmaShare = 0.05;                       // of the newest loss
+constexpr size_t kTimedSteps = 3, kMostTimedSteps = 30;  // measured to turn a time into steps,
+constexpr double kTimedShare = 0.02;                     // for about this share of it
+constexpr int64_t kEvaluations = 10;                     // of a run, unless told otherwise
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -38,9 +39,7 @@ int64_t sequences_of(const Settings& s) { return s.train.batch / s.model.context
 
 BatchView batch_view(const Engine& engine) {
   const EngineOptions& o = engine.options();
-  const auto ids = [&](View v) {
-    return std::span(v.as<int32_t>().data, static_cast<size_t>(o.sequences * o.length));
-  };
+  const auto ids = [&](View v) { return std::span(v.as<int32_t>().data, static_cast<size_t>(o.sequences * o.length)); };
   return {o.sequences, o.length, ids(engine.token()), ids(engine.target()), ids(engine.first_key())};
 }
 
@@ -108,22 +107,27 @@ Trainer::Trainer(Resolved settings, TrainingData data, RunFolder folder, const T
   total_ = train.steps > 0 ? train.steps : train.tokens > 0 ? (train.tokens + per_step - 1) / per_step : 0;
 }
 
-// The steps that fit the time, with evaluations and saves. The steps that are measured leave no trace.
+// The steps that fit the time, with evaluations. The steps that are measured leave no trace.
 void Trainer::choose_length() {
   const Settings& s = settings_.settings;
   engine_.initialise();
-  double best = std::numeric_limits<double>::infinity();
-  for (int64_t i = 0; i < kTimedSteps; ++i) {
+  std::vector<double> took;
+  const double begin = now();
+  while (took.size() < kTimedSteps || (took.size() < kMostTimedSteps && now() - begin < kTimedShare * s.train.time)) {
     const double start = now();
-    fill_batch(data_.train, sampler_, static_cast<uint64_t>(i * engine_.options().sequences), s.data.doc_mask,
+    fill_batch(data_.train, sampler_, took.size() * static_cast<uint64_t>(engine_.options().sequences), s.data.doc_mask,
                batch_view(engine_));
     engine_.step(1, 0);
-    best = std::min(best, now() - start);
+    took.push_back(now() - start);
   }
-  // A forward costs a third of a step.
-  const double per_token = best / static_cast<double>(engine_.options().sequences * engine_.options().length);
-  const double evaluations = data_.val ? kEvaluations * static_cast<double>(s.run.eval_tokens) * per_token / 3 : 0;
-  total_ = std::max<int64_t>(1, static_cast<int64_t>((s.train.time - evaluations) / best));
+  std::ranges::sort(took);
+  const double step = took[took.size() / 2];
+  double left = s.train.time - (now() - begin);
+  if (data_.val && s.run.eval_every == 0) {  // a forward costs a third of a step
+    const double per_token = step / static_cast<double>(engine_.options().sequences * engine_.options().length);
+    left -= kEvaluations * static_cast<double>(s.run.eval_tokens) * per_token / 3;
+  }
+  total_ = std::max<int64_t>(1, static_cast<int64_t>(left / step));
 }
 
 namespace {

@@ -1,10 +1,9 @@
 // A stack of tensors in one allocation. Under AddressSanitizer, what is not taken may not be touched. A measuring arena
 // has no memory: it hands out addresses that nobody may touch, distinct from all others, and learns from a dry run how
-// large the real one must be.
+// large the real one must be; UserError(Exit::memory) beyond what any machine has.
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+#include "core/base/user_error.hpp"
 #include "core/memory/memory.hpp"
 
 namespace rw {
@@ -36,6 +36,9 @@ class Arena {
     const auto elements = static_cast<size_t>(shape.rows() * shape.width());
     const size_t bytes = elements * size_of(dtype);
     if (at > capacity_ || bytes > capacity_ - at) {
+      if (!memory_.data() && capacity_ == kMostMeasured)
+        throw UserError(Exit::memory, "needs more than 128 TB of memory",
+                        "less is needed with a smaller --micro-batch, --context or --size");
       std::ostringstream text;
       text << "arena " << name_ << ": no room for " << what << " = " << dtype << ' ' << shape << " at " << at << " of "
            << capacity_ << " bytes";
@@ -55,12 +58,10 @@ class Arena {
   size_t capacity() const { return capacity_; }  // bytes
 
  private:
+  static constexpr size_t kMostMeasured = size_t{1} << 47;  // so that two measuring arenas stay apart
   static constexpr size_t kAlign = 256;  // a cache line, a vector load and a CUDA sector all divide it
   Arena(std::string name, Device device)
-      : name_(std::move(name)),
-        device_(device),
-        capacity_(std::numeric_limits<size_t>::max()),
-        base_(no_real_address()) {}
+      : name_(std::move(name)), device_(device), capacity_(kMostMeasured), base_(no_real_address()) {}
   static uintptr_t no_real_address() {  // beyond what a process can have, and another one for each arena
     static std::atomic<uintptr_t> count = 0;
     return (count++ % 4096 + 1) << 48;

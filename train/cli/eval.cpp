@@ -5,11 +5,14 @@
 #include "train/checkpoint/load_model.hpp"
 #include "train/cli/command.hpp"
 #include "train/loop/evaluator.hpp"
+#include "train/loop/machine.hpp"
 #include "train/loop/npy.hpp"
 #include "train/loop/workspace.hpp"
 
 namespace rw::cli {
 namespace {
+
+constexpr int64_t kMostContext = 1 << 24;
 
 struct Eval {
   std::string checkpoint, data, per_token;
@@ -36,6 +39,10 @@ struct Eval {
       throw UserError(Exit::usage, "--per-token is for all targets", "leave out --tokens");
     if (micro_batch < 1)
       throw UserError(Exit::usage, "--micro-batch is " + std::to_string(micro_batch), "it must be at least 1");
+    if (tokens < 0) throw UserError(Exit::usage, "--tokens is negative", "0 takes all targets");
+    if (context < 0 || context > kMostContext)
+      throw UserError(Exit::usage, "--context is " + std::to_string(context),
+                      "it must be from 1 to " + std::to_string(kMostContext));
     LoadedModel loaded = load_model(checkpoint, context);
     for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
     const ModelConfig& config = loaded.model.config;
@@ -48,7 +55,9 @@ struct Eval {
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "the model has learned positions up to " + std::to_string(config.context));
 
-    const DataSet set = DataSet::open(data, split == "val" ? Split::val : Split::train, config.vocab);
+    // The data of a model with a tokenizer say their vocabulary: that of another tokenizer may differ.
+    const DataSet set = DataSet::open(data, split == "val" ? Split::val : Split::train,
+                                      loaded.meta.tokenizer_hash.empty() ? config.vocab : 0);
     if (set.tokenizer_hash() != loaded.meta.tokenizer_hash || set.vocab() > config.vocab)
       throw UserError(Exit::data, "tokenizer mismatch",
                       data + " was made with " + set.tokenizer_hash() + " (" + std::to_string(set.vocab()) +
@@ -60,7 +69,9 @@ struct Eval {
 
     const std::function<void(Ctx&)> work[] = {
         [&](Ctx& ctx) { Evaluator::dry_run(ctx, loaded.model, micro_batch, context); }};
-    Workspace workspace({}, measure({}, work));
+    const ArenaSizes sizes = measure({}, work);
+    check_memory(sizes.saved + sizes.scratch, "try a smaller --micro-batch or --context");
+    Workspace workspace({}, sizes);
     Evaluator evaluator(workspace.ctx, loaded.model, micro_batch, context);
     double loss = 0, bits = 0;
     uint64_t targets = 0, bytes = 0;

@@ -1,14 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "data/corpus/utf8.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/cli/command.hpp"
 #include "train/loop/generator.hpp"
+#include "train/loop/machine.hpp"
 #include "train/loop/utf8_stream.hpp"
 #include "train/loop/workspace.hpp"
 
 namespace rw::cli {
 namespace {
+
+constexpr int64_t kMostContext = 1 << 24;
 
 struct Generate {
   std::string checkpoint, prompt;
@@ -33,13 +37,18 @@ struct Generate {
 
   void check() const {
     const auto refuse = [](const std::string& what, const char* why) { throw UserError(Exit::usage, what, why); };
-    if (!(sampling.temperature >= 0))
-      refuse("--temperature is negative", "0 or more: 0 takes the likeliest token, 1 the model's own odds");
+    if (!(sampling.temperature >= 0 && std::isfinite(sampling.temperature)))
+      refuse("--temperature is negative or not finite",
+             "0 or more: 0 takes the likeliest token, 1 the model's own odds");
     if (!(sampling.top_p > 0 && sampling.top_p <= 1)) refuse("--top-p is outside (0, 1]", "1 leaves all tokens");
     if (sampling.top_k < 0) refuse("--top-k is negative", "0 leaves all tokens");
     if (tokens < 1) refuse("--tokens is less than 1", "--tokens 200");
     if (samples < 1) refuse("--samples is less than 1", "--samples 1");
     if (context < 0) refuse("--context is negative", "--context 512");
+    if (context > kMostContext) refuse("--context is too large", "--context 512");
+    if (seed < 0) refuse("--seed is negative", "--seed 1");
+    if (valid_utf8_prefix(prompt) != prompt.size())
+      refuse("--prompt is not UTF-8", "convert it, with iconv for instance");
   }
 
   Exit run(const Global& global) {
@@ -55,7 +64,9 @@ struct Generate {
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "the model has learned positions up to " + std::to_string(config.context));
     const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { Generator::dry_run(ctx, loaded.model, context); }};
-    Workspace workspace({}, measure({}, work));
+    const ArenaSizes sizes = measure({}, work);
+    check_memory(sizes.saved + sizes.scratch, "try a smaller --context");
+    Workspace workspace({}, sizes);
     for (int64_t i = 0; i < samples; ++i) {
       Generator generator(workspace.ctx, loaded.model, context);
       write_one(global, *loaded.tokenizer, generator, static_cast<uint64_t>(seed + i));

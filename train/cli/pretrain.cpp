@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "train/cli/settings_options.hpp"
+#include "train/config/validate.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/trainer.hpp"
 
@@ -84,6 +85,7 @@ struct Estimate {
 
   Exit run(const Global& global) {
     Resolved resolved = settings.resolve();
+    validate(resolved);
     Settings& s = resolved.settings;
     if (!s.data.data.empty())
       TrainingData::open(s);

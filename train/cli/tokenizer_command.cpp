@@ -30,7 +30,13 @@ struct Train {
     if (!overwrite && std::filesystem::exists(file))
       throw UserError(Exit::write, file.string() + " exists", "choose another folder, or replace it:  --overwrite");
     const TrainedTokenizer trained = train_sentencepiece(text.paths(), text.documents(), vocab);
-    save_tokenizer(trained.tokenizer->file(), out);
+    try {
+      save_tokenizer(trained.tokenizer->file(), out);
+    } catch (...) {
+      std::error_code ignored;
+      std::filesystem::remove(out, ignored);  // if nothing is in it
+      throw;
+    }
     const double per_token = bytes_per_token(*trained.tokenizer);
     if (global.json) {
       print(json{{"file", file.string()},

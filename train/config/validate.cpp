@@ -5,6 +5,11 @@
 namespace rw {
 namespace {
 
+// Far above what can be trained, so that no product of sizes leaves 64 bits, and no index of a random number its own.
+constexpr int64_t kMostThreads = 1024, kMostLayers = 1 << 12, kMostWidth = 1 << 20, kMostPositions = 1 << 24,
+                  kMostVocab = 1 << 24, kMostSteps = int64_t{1} << 31, kMostTokens = int64_t{1} << 48,
+                  kMostActivations = int64_t{1} << 34;
+
 class Checker {
  public:
   explicit Checker(const Resolved& resolved) : origins_(resolved.origins), settings_(resolved.settings) {
@@ -25,6 +30,10 @@ class Checker {
   template <class T>
   void at_least(const char* name, T value, T least) {
     require(value >= least, show(name) + " is too small", "it must be at least " + text(static_cast<double>(least)));
+  }
+  template <class T>
+  void at_most(const char* name, T value, T most) {
+    require(value <= most, show(name) + " is too large", "it must be at most " + text(static_cast<double>(most)));
   }
   void positive(const char* name, double value) {
     require(value > 0, show(name) + " is not positive", "it must be greater than 0");
@@ -54,6 +63,21 @@ void check_model(Checker& check, const ModelConfig& m) {
   check.at_least("head_width", m.head_width, kOne);
   check.at_least("hidden", m.hidden, kOne);
   check.at_least("context", m.context, kOne);
+  check.at_most("vocab", m.vocab, kMostVocab);
+  check.at_most("layers", m.layers, kMostLayers);
+  for (const auto& [name, value] :
+       {std::pair{"width", m.width}, {"heads", m.heads}, {"head_width", m.head_width}, {"hidden", m.hidden}})
+    check.at_most(name, value, kMostWidth);
+  check.at_most("context", m.context, kMostPositions);
+  if (m.context <= kMostPositions)
+    for (const auto& [name, value] : {std::pair{"width", m.width}, {"hidden", m.hidden}})
+      check.require(value > kMostWidth || m.context * value < kMostActivations,
+                    check.show(name) + " times " + check.show("context") + " is too large",
+                    "it must be less than " + std::to_string(kMostActivations));
+  if (m.heads >= 1 && m.heads <= kMostWidth && m.head_width <= kMostWidth)
+    check.require(m.heads * m.head_width <= kMostWidth,
+                  check.show("heads") + " times " + check.show("head_width") + " is too large",
+                  "it must be at most " + std::to_string(kMostWidth));
   if (m.heads >= 1 && m.kv_heads >= 1)
     check.require(m.heads % m.kv_heads == 0, check.show("kv_heads") + " does not divide " + check.show("heads"),
                   "every key and value head serves the same number of query heads");
@@ -74,7 +98,10 @@ void check_train(Checker& check, const Settings& s) {
   const int lengths = (t.tokens != 0) + (t.steps != 0) + (t.time != 0);
   check.require(lengths != 0, "nothing says how long the run is", "give --tokens 200M, --steps 3000 or --time 10min");
   check.require(lengths <= 1, "more than one of tokens, steps and time is set", "give one");
+  check.at_most("tokens", t.tokens, kMostTokens);
+  check.at_most("steps", t.steps, kMostSteps);
   check.at_least("batch", t.batch, int64_t{1});
+  check.at_most("batch", t.batch, int64_t{1} << 32);
   check.at_least("micro_batch", t.micro_batch, int64_t{0});
   const int64_t context = s.model.context;
   if (t.batch >= 1 && context >= 1) {
@@ -90,6 +117,7 @@ void check_train(Checker& check, const Settings& s) {
   }
   check.at_least("seed", t.seed, int64_t{0});
   check.at_least("threads", t.threads, int64_t{0});
+  check.at_most("threads", t.threads, kMostThreads);
   check.require(t.device == "cpu", "unknown " + check.show("device"), "this build runs on: cpu");
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "core/base/user_error.hpp"
 #include "layers/transformer/config.hpp"
 
 namespace rw {
@@ -32,6 +33,12 @@ double available_memory() {
   return proc_value("/proc/meminfo", "MemAvailable", std::numeric_limits<double>::infinity());
 }
 double resident_memory() { return proc_value("/proc/self/status", "VmRSS", std::numeric_limits<double>::quiet_NaN()); }
+
+void check_memory(size_t bytes, const std::string& advice) {
+  const double needed = static_cast<double>(bytes), available = available_memory();
+  if (needed <= available) return;
+  throw UserError(Exit::memory, "needs " + bytes_text(needed) + ", " + bytes_text(available) + " are free", advice);
+}
 
 std::string bytes_text(double bytes) {
   const char* const units[] = {"B", "kB", "MB", "GB", "TB"};

@@ -9,6 +9,9 @@ namespace rw {
 double available_memory();  // bytes that can be taken without swapping; infinity if the system does not say
 double resident_memory();   // bytes of this process; NaN if the system does not say
 
+// Throws UserError(Exit::memory) unless `bytes` are available; `advice` says how to need less.
+void check_memory(size_t bytes, const std::string& advice);
+
 std::string bytes_text(double bytes);              // "1.5 GB", "23 MB": powers of 1000
 std::string memory_line(const MemoryPlan& plan);   // one line, by category, with what is available
 std::string memory_table(const MemoryPlan& plan);  // a line for each category

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/isa.hpp"
+#include "core/base/parallel.hpp"
 #include "layers/transformer/config.hpp"
 #include "optim/schedule.hpp"
 #include "train/checkpoint/model_json.hpp"
@@ -43,13 +44,8 @@ BatchView batch_view(const Engine& engine) {
   return {o.sequences, o.length, ids(engine.token()), ids(engine.target()), ids(engine.first_key())};
 }
 
-void check_memory(const MemoryPlan& plan) {
-  const double free = available_memory();
-  if (static_cast<double>(plan.total()) <= free) return;
-  throw UserError(
-      Exit::memory, "needs " + bytes_text(static_cast<double>(plan.total())) + ", " + bytes_text(free) + " are free",
-      memory_table(plan) +
-          "\nless is needed with a smaller --micro-batch, with --recompute block, or with a smaller --size");
+void use_threads(const Settings& s) {
+  if (s.train.threads > 0) set_threads(static_cast<int>(s.train.threads));
 }
 
 }  // namespace
@@ -76,7 +72,9 @@ TrainingData TrainingData::open(Settings& settings, const CheckpointMeta* run) {
   if (name.empty())
     throw UserError(Exit::usage, "no training data is given",
                     "--data FOLDER, made by: ropewalk data prepare --out FOLDER ...");
-  TrainingData out{.train = DataSet::open(name, Split::train, settings.model.vocab), .val = {}, .tokenizer = {}};
+  // The data of a run with a tokenizer say their vocabulary: that of another tokenizer may differ.
+  const int64_t told = run && !run->tokenizer_hash.empty() ? 0 : settings.model.vocab;
+  TrainingData out{.train = DataSet::open(name, Split::train, told), .val = {}, .tokenizer = {}};
   if (run && run->tokenizer_hash != out.train.tokenizer_hash())
     throw UserError(Exit::data, "tokenizer mismatch: " + name + " has another one than the run",
                     name + " was made with " + out.train.tokenizer_hash() + " (" + std::to_string(out.train.vocab()) +
@@ -137,7 +135,9 @@ MemoryPlan check_start(const Resolved& settings, const TrainingData& data) {
   validate(settings);
   const Sampler long_enough(data.train, settings.settings.model.context, 0);
   const MemoryPlan plan = Engine::plan(settings.settings.model, engine_options(settings.settings));
-  check_memory(plan);
+  check_memory(plan.total(), memory_table(plan) +
+                                 "\nless is needed with a smaller --micro-batch, with --recompute block, or with a "
+                                 "smaller --size");
   return plan;
 }
 
@@ -151,6 +151,7 @@ MemoryPlan Trainer::dry_run(Resolved settings) {
 
 TrainingResult Trainer::pretrain(Resolved settings, const TrainerOptions& options) {
   validate(settings);
+  use_threads(settings.settings);
   TrainingData data = TrainingData::open(settings.settings);
   check_start(settings, data);
   const Settings::Run& run = settings.settings.run;
@@ -182,6 +183,7 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
   settings.settings.run.out = saved.settings.run.out = path.string();
   check_resume(saved.settings, settings);
   validate(settings);
+  use_threads(settings.settings);
   TrainingData data = TrainingData::open(settings.settings, &meta);
   const auto state = [&](const char* name, double otherwise) {
     const auto found = meta.state.find(name);

@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "core/base/parallel.hpp"
 #include "tests/support/run.hpp"
 
 namespace rw::test {
@@ -65,6 +66,20 @@ TEST_F(TrainerTest, TwentyRestartsInOneRun) {
   EXPECT_EQ(restarts, 20);
   EXPECT_TRUE(state_of(last.checkpoint) == expected);
   EXPECT_EQ(metrics_of(folder / "many"), metrics_of(folder / "whole"));
+}
+
+TEST_F(TrainerTest, AnyNumberOfThreadsGivesTheSameBits) {
+  const int before = threads();
+  std::optional<RunState> expected;
+  for (int64_t count : {1, 2, 3}) {
+    Resolved s = tiny_settings(data, folder / std::to_string(count));
+    s.settings.train.threads = count, s.settings.train.micro_batch = 4;
+    const RunState state = state_of(Trainer::pretrain(s, kQuiet).checkpoint);
+    EXPECT_EQ(threads(), count);
+    if (!expected) expected = state;
+    EXPECT_TRUE(state == *expected) << count << " threads";
+  }
+  set_threads(before);
 }
 
 TEST_F(TrainerTest, ALongerRunGoesOnFromAShorterOne) {

@@ -49,6 +49,15 @@ bool holds_nothing(const fs::path& folder) {
   return true;
 }
 
+// What processes that were killed left half-written. A failure does no harm: the next save tries again, and warns.
+void remove_abandoned(const fs::path& folder) {
+  std::error_code ignored;
+  std::vector<fs::path> abandoned;
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end; it.increment(ignored))
+    if (is_abandoned(it->path())) abandoned.push_back(it->path());
+  for (const fs::path& path : abandoned) fs::remove_all(path, ignored);
+}
+
 UserError holds_a_run(const fs::path& folder) {
   return UserError(Exit::write, folder.string() + " holds a run already",
                    "go on with it:  ropewalk resume " + folder.string() +
@@ -148,6 +157,7 @@ RunFolder RunFolder::resume(const fs::path& given) {
   if (!is_run(folder)) throw UserError(Exit::data, folder.string() + " holds no run", "begin one:  ropewalk pretrain");
   RunFolder run(folder);
   run.honoured();
+  for (const fs::path& part : {folder, run.checkpoints()}) remove_abandoned(part);
   return run;
 }
 

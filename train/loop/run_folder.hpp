@@ -18,8 +18,8 @@ class RunFolder {
   // A new run. An existing folder must be empty, or else a run folder and `overwrite` be given: then it is first
   // renamed to NAME.old-1 (or -2, ...). Throws UserError(Exit::write).
   static RunFolder create(const std::filesystem::path& folder, bool overwrite);
-  // An existing run goes on. STOP and SAVE that an earlier process left are removed. Throws UserError: Exit::data if
-  // there is no run, Exit::write.
+  // An existing run goes on. STOP and SAVE that an earlier process left are removed, and what it left half-written.
+  // Throws UserError: Exit::data if there is no run, Exit::write.
   static RunFolder resume(const std::filesystem::path& folder);
   RunFolder(RunFolder&&) noexcept;
   RunFolder& operator=(RunFolder&&) = delete;

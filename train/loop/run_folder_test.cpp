@@ -110,6 +110,22 @@ TEST(RunFolder, TheLockDiesWithItsProcess) {
   EXPECT_NO_THROW(RunFolder::resume(f / "a"));
 }
 
+TEST(RunFolder, WhatADeadProcessLeftHalfWrittenGoes) {
+  const TemporaryFolder f;
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  const std::string tail = ".tmp-" + std::to_string(dead), alive = ".tmp-" + std::to_string(getppid());
+  { RunFolder::create(f / "a", false).write_settings(""); }
+  fs::create_directories(f / "a/checkpoints" / ("step-000003" + tail + "-removed"));
+  fs::create_directories(f / "a/checkpoints" / ("step-000004" + tail) / "part");
+  for (const std::string& name : {"run.toml" + tail, "run.toml" + alive}) write_file(f / "a" / name, "x");
+  { RunFolder::resume(f / "a"); }
+  EXPECT_TRUE(fs::is_empty(f / "a/checkpoints"));
+  EXPECT_FALSE(fs::exists(f / "a" / ("run.toml" + tail)));
+  EXPECT_TRUE(fs::exists(f / "a" / ("run.toml" + alive)));
+}
+
 TEST(RunFolder, TouchedFilesAreRequests) {
   const TemporaryFolder f;
   {

@@ -15,7 +15,7 @@ constexpr size_t kHuge = size_t{2} << 20;
 
 size_t rounded_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-// From the system, at a multiple of kHuge: zeros, and no page is touched before it is used. Null if there is not enough.
+// From the system, at a multiple of kHuge: zeros, and no page is touched before it is used. Null without enough.
 std::byte* map_zeros(size_t bytes) {
   const size_t mapped = bytes + kHuge;
   void* const memory = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -4,8 +4,8 @@
 
 namespace rw {
 
-// Bytes at an address that kMemoryAlign divides, all zero at first. Large blocks ask for huge pages, and their pages are
-// made when they are first touched. Throws UserError with Exit::memory if there is not enough.
+// Bytes at an address that kMemoryAlign divides, all zero at first. Large blocks ask for huge pages, which are made
+// when they are first touched. Throws UserError with Exit::memory if there is not enough.
 class Memory {
  public:
   Memory() = default;

@@ -52,7 +52,9 @@ struct Train {
     }
     std::vector<std::string> next = {"ropewalk", "data", "prepare", "--tokenizer", out, "--out", "data", "--val", "5%"};
     if (!text.separator.empty()) next.insert(next.end(), {"--document-separator", text.separator});
-    next.insert(next.end(), text.files.begin(), text.files.end());
+    constexpr size_t kShown = 4;  // files
+    const size_t shown = std::min(text.files.size(), kShown);
+    next.insert(next.end(), text.files.begin(), text.files.begin() + static_cast<ptrdiff_t>(shown));
     print("read " + byte_text(trained.bytes) + ", " + grouped(trained.documents) + " documents, " +
           grouped(trained.words) + " distinct words\nwrote " + file.string() + "   " +
           grouped(static_cast<uint64_t>(vocab)) + " tokens, " + fixed(per_token, 2) +

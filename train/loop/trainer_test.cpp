@@ -68,12 +68,13 @@ TEST_F(TrainerTest, TwentyRestartsInOneRun) {
   EXPECT_EQ(metrics_of(folder / "many"), metrics_of(folder / "whole"));
 }
 
+// In f64; oneDNN's f32 products may be summed in another order with another number of threads.
 TEST_F(TrainerTest, AnyNumberOfThreadsGivesTheSameBits) {
   const int before = threads();
   std::optional<RunState> expected;
   for (int64_t count : {1, 2, 3}) {
     Resolved s = tiny_settings(data, folder / std::to_string(count));
-    s.settings.train.threads = count, s.settings.train.micro_batch = 4;
+    s.settings.train.threads = count, s.settings.train.micro_batch = 4, s.settings.train.dtype = DType::f64;
     const RunState state = state_of(Trainer::pretrain(s, kQuiet).checkpoint);
     EXPECT_EQ(threads(), count);
     if (!expected) expected = state;

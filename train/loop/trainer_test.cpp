@@ -158,7 +158,8 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
 
 TEST_F(TrainerTest, ALengthInTime) {
   Resolved s = tiny_settings(data, folder / "run");
-  s.settings.train.steps = 0, s.settings.train.time = 0.3;
+  s.settings.train.steps = 0, s.settings.train.time = 2;
+  s.settings.run.eval_tokens = 16, s.settings.run.eval_every = s.settings.run.save_every = 1'000'000;
   const TrainingResult part = Trainer::pretrain(s, stopping_after(2));
   EXPECT_FALSE(part.finished);
   EXPECT_TRUE(Trainer::resume(folder / "run", {}, kQuiet).finished);

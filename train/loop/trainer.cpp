@@ -130,9 +130,8 @@ void Trainer::choose_length() {
 
 namespace {
 
-// What must hold before a run is made or goes on.
+// What must hold, of settings that are valid and their data, before a run is made or goes on.
 MemoryPlan check_start(const Resolved& settings, const TrainingData& data) {
-  validate(settings);
   const Sampler long_enough(data.train, settings.settings.model.context, 0);
   const MemoryPlan plan = Engine::plan(settings.settings.model, engine_options(settings.settings));
   check_memory(plan.total(), memory_table(plan) +

@@ -50,7 +50,9 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
     &m.norm_eps);
   f({"mlp", model, choice, "kind of MLP", "Shazeer 2020, arXiv 2002.05202"},
     rw::choice(m.mlp, {{"swiglu", MlpKind::swiglu}, {"gelu", MlpKind::gelu}, {"gelu_tanh", MlpKind::gelu_tanh}}));
-  f({"attention_bias", model, flag, "bias on the query, key, value and output projections"}, &m.attention_bias);
+  f({"attention_bias", model, choice, "bias on the query, key and value projections, and on the output's"},
+    rw::choice(m.attention_bias,
+               {{"none", AttentionBias::none}, {"qkv", AttentionBias::qkv}, {"all", AttentionBias::all}}));
   f({"mlp_bias", model, flag, "bias on the MLP's projections, and on LayerNorms"}, &m.mlp_bias);
   f({"qk_norm", model, flag, "RMSNorm of each head's query and key"}, &m.qk_norm);
   f({"positions", model, choice, "how a token knows its position", "Su et al. 2021, arXiv 2104.09864"},

@@ -7,8 +7,8 @@ namespace rw {
 static_assert(Layer<SelfAttention>);
 
 SelfAttention::SelfAttention(const std::string& prefix, int64_t width, int64_t heads_, int64_t kv_heads_,
-                             int64_t head_width_, RopeLayout layout_, bool with_bias, bool qk_norm, double norm_eps,
-                             double init_std, double init_std_out)
+                             int64_t head_width_, RopeLayout layout_, bool qkv_bias, bool out_bias, bool qk_norm,
+                             double norm_eps, double init_std, double init_std_out)
     : heads(heads_),
       kv_heads(kv_heads_),
       head_width(head_width_),
@@ -16,8 +16,8 @@ SelfAttention::SelfAttention(const std::string& prefix, int64_t width, int64_t h
       qkv({{prefix + "q_proj", heads * head_width},
            {prefix + "k_proj", kv_heads * head_width},
            {prefix + "v_proj", kv_heads * head_width}},
-          width, with_bias, init_std),
-      out({{prefix + "o_proj", width}}, heads * head_width, with_bias, init_std_out) {
+          width, qkv_bias, init_std),
+      out({{prefix + "o_proj", width}}, heads * head_width, out_bias, init_std_out) {
   if (!qk_norm) return;
   q_norm.emplace_back(NormKind::rms, prefix + "q_norm", head_width, false, norm_eps);
   k_norm.emplace_back(NormKind::rms, prefix + "k_norm", head_width, false, norm_eps);

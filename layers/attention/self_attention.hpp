@@ -44,7 +44,8 @@ struct SelfAttention {
 
   // prefix: the tensors' names up to "q_proj".
   SelfAttention(const std::string& prefix, int64_t width, int64_t heads, int64_t kv_heads, int64_t head_width,
-                RopeLayout, bool with_bias, bool qk_norm, double norm_eps, double init_std, double init_std_out);
+                RopeLayout, bool qkv_bias, bool out_bias, bool qk_norm, double norm_eps, double init_std,
+                double init_std_out);
 
   template <class F>
   void each(F&& f) {

@@ -8,7 +8,8 @@ int64_t parameter_count(const ModelConfig& c) {
   const int64_t norm = c.width * (c.norm_bias() ? 2 : 1);
 
   int64_t block = c.width * (query + key_value) + query * c.width + projections * c.width * c.hidden + 2 * norm;
-  if (c.attention_bias) block += query + key_value + c.width;
+  if (c.attention_bias != AttentionBias::none) block += query + key_value;
+  if (c.attention_bias == AttentionBias::all) block += c.width;
   if (c.mlp_bias) block += (projections - 1) * c.hidden + c.width;
   if (c.qk_norm) block += 2 * c.head_width;
 

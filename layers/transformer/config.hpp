@@ -6,6 +6,7 @@
 
 namespace rw {
 
+enum class AttentionBias { none, qkv, all };  // all: on the output projection too
 enum class MlpKind { swiglu, gelu, gelu_tanh };
 enum class PositionKind { rope, learned };
 
@@ -26,7 +27,7 @@ struct ModelConfig {
   NormKind norm = NormKind::rms;
   double norm_eps = 1e-5;
   MlpKind mlp = MlpKind::swiglu;
-  bool attention_bias = false;  // on the query, key, value and output projections
+  AttentionBias attention_bias = AttentionBias::none;
   bool mlp_bias = false;        // on the MLP's projections; LayerNorms have a bias exactly when this is on
   bool qk_norm = false;         // RMSNorm of each head's query and key, before rotation (as Qwen3)
   PositionKind positions = PositionKind::rope;
@@ -40,7 +41,7 @@ struct ModelConfig {
 
 // All trained numbers:  V·C (twice if not tied) + T·C with learned positions + L · block + norm, where
 //   block = C·(H + 2G)·d + H·d·C + p·C·I + 2 · norm      p = 3 with swiglu, else 2
-//         + (H + 2G)·d + C            with attention_bias
+//         + (H + 2G)·d (+ C)          with attention_bias qkv (all)
 //         + (p - 1)·I + C             with mlp_bias
 //         + 2·d                       with qk_norm
 //   norm  = C, or 2·C: a LayerNorm with a bias

@@ -20,7 +20,9 @@ constexpr Variant kVariants[] = {
     {"untied", [](ModelConfig& c) { c.tied = false; }},
     {"multi_head", [](ModelConfig& c) { c.kv_heads = c.heads; }},
     {"multi_query", [](ModelConfig& c) { c.kv_heads = 1; }},
-    {"layer_norm_bias", [](ModelConfig& c) { c.norm = NormKind::layer, c.mlp_bias = c.attention_bias = true; }},
+    {"layer_norm_bias",
+     [](ModelConfig& c) { c.norm = NormKind::layer, c.mlp_bias = true, c.attention_bias = AttentionBias::all; }},
+    {"qkv_bias", [](ModelConfig& c) { c.attention_bias = AttentionBias::qkv; }},
     {"layer_norm", [](ModelConfig& c) { c.norm = NormKind::layer; }},
     {"qk_norm", [](ModelConfig& c) { c.qk_norm = true; }},
     {"gelu", [](ModelConfig& c) { c.mlp = MlpKind::gelu, c.mlp_bias = true; }},
@@ -30,7 +32,8 @@ constexpr Variant kVariants[] = {
     {"dropout", [](ModelConfig& c) { c.dropout = 0.3; }},
     {"all",
      [](ModelConfig& c) {
-       c.tied = false, c.norm = NormKind::layer, c.mlp_bias = c.attention_bias = c.qk_norm = true, c.dropout = 0.2;
+       c.tied = false, c.norm = NormKind::layer, c.mlp_bias = c.qk_norm = true, c.attention_bias = AttentionBias::all,
+       c.dropout = 0.2;
      }},
 };
 
@@ -160,7 +163,7 @@ TEST(ModelSabotage, AWrongGradientIsFound) {
 
 TEST(Model, NamesAreThoseOfHuggingFace) {
   ModelConfig config = tiny_config();
-  config.layers = 1, config.tied = false, config.qk_norm = true, config.attention_bias = true;
+  config.layers = 1, config.tied = false, config.qk_norm = true, config.attention_bias = AttentionBias::all;
   Model model(config);
   std::vector<std::string> names;
   model.each([&](const Param& p) {

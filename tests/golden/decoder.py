@@ -29,7 +29,8 @@ def shapes(config):
     for layer in (f"model.layers.{i}." for i in range(config["layers"])):
         norm(layer + "input_layernorm")
         for name, out, of in (("q", query, c), ("k", key, c), ("v", key, c), ("o", c, query)):
-            linear(f"{layer}self_attn.{name}_proj", out, of, config["attention_bias"])
+            biased = ("all",) if name == "o" else ("all", "qkv")
+            linear(f"{layer}self_attn.{name}_proj", out, of, config["attention_bias"] in biased)
         if config["qk_norm"]:
             found[layer + "self_attn.q_norm.weight"] = found[layer + "self_attn.k_norm.weight"] = (d,)
         norm(layer + "post_attention_layernorm")

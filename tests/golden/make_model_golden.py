@@ -15,14 +15,14 @@ from decoder import IGNORE, Decoder, shapes
 
 FOLDER = Path(__file__).resolve().parent
 LLAMA = {"size": "", "vocab": 13, "layers": 2, "width": 8, "heads": 4, "kv_heads": 2, "head_width": 4, "hidden": 10,
-         "context": 16, "tied": True, "norm": "rms", "norm_eps": 1e-5, "mlp": "swiglu", "attention_bias": False,
+         "context": 16, "tied": True, "norm": "rms", "norm_eps": 1e-5, "mlp": "swiglu", "attention_bias": "none",
          "mlp_bias": False, "qk_norm": False, "positions": "rope", "rope_base": 50.0, "rope_layout": "half",
          "dropout": 0.0}
 CASES = {
     "tied": {},
     "untied": {"tied": False},
-    "biases": {"attention_bias": True, "mlp_bias": True, "qk_norm": True, "rope_layout": "interleaved"},
-    "gpt": {"norm": "layer", "mlp": "gelu", "attention_bias": True, "mlp_bias": True, "positions": "learned",
+    "biases": {"attention_bias": "all", "mlp_bias": True, "qk_norm": True, "rope_layout": "interleaved"},
+    "gpt": {"norm": "layer", "mlp": "gelu", "attention_bias": "all", "mlp_bias": True, "positions": "learned",
             "kv_heads": 4},
     "mixed": {"norm": "layer", "norm_eps": 1e-3, "mlp": "gelu_tanh", "tied": False, "kv_heads": 1, "head_width": 6,
               "qk_norm": True},

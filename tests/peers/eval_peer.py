@@ -18,9 +18,9 @@ from decoder import IGNORE, Decoder, shapes
 
 SHAPE = ["--layers", "2", "--width", "32", "--heads", "4", "--head-width", "8", "--hidden", "48", "--context", "32"]
 LLAMA = ["--kv-heads", "2", "--rope-base", "100"]
-BIASES = ["--kv-heads", "1", "--no-tied", "--attention-bias", "--mlp-bias", "--qk-norm", "--rope-layout",
+BIASES = ["--kv-heads", "1", "--no-tied", "--attention-bias", "qkv", "--mlp-bias", "--qk-norm", "--rope-layout",
           "interleaved", "--dropout", "0.1"]
-GPT = ["--kv-heads", "4", "--norm", "layer", "--mlp", "gelu", "--attention-bias", "--mlp-bias", "--positions",
+GPT = ["--kv-heads", "4", "--norm", "layer", "--mlp", "gelu", "--attention-bias", "qkv", "--mlp-bias", "--positions",
        "learned"]
 TRAIN = ["--steps", "20", "--batch", "256", "--lr", "0.01", "--warmup", "2", "--eval-every", "20",
          "--sample-tokens", "0"]

@@ -1,5 +1,6 @@
 #include "train/loop/machine.hpp"
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <limits>
@@ -29,6 +30,9 @@ constexpr Category kCategories[] = {{"weights", &MemoryPlan::weights}, {"gradien
 
 }  // namespace
 
+double monotonic_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 double available_memory() {
   return proc_value("/proc/meminfo", "MemAvailable", std::numeric_limits<double>::infinity());
 }

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "core/base/check.hpp"
+#include "train/loop/machine.hpp"
 
 namespace rw {
 
@@ -105,9 +105,7 @@ ProgressOptions standard_progress(bool json, bool quiet) {
   options.colour = terminal && !is_set("NO_COLOR");
   options.unicode = locale_is_utf8();
   options.print = print_to_stderr;
-  options.clock = [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  };
+  options.clock = monotonic_seconds;
   options.width = terminal_width;
   return options;
 }

@@ -7,28 +7,14 @@
 
 #include "data/sampler/batch.hpp"
 #include "train/config/layers.hpp"
-#include "train/loop/engine.hpp"
 #include "train/loop/evaluator.hpp"
 #include "train/loop/metrics.hpp"
 #include "train/loop/progress.hpp"
 #include "train/loop/run_folder.hpp"
 #include "train/loop/tensorboard.hpp"
+#include "train/loop/training_data.hpp"
 
 namespace rw {
-
-// What the settings mean for an engine; micro_batch 0 is resolved, data and device are checked.
-EngineOptions engine_options(const Settings&);
-
-// The data that settings name, and what they say of the model.
-struct TrainingData {
-  DataSet train;
-  std::optional<DataSet> val;
-  std::unique_ptr<Tokenizer> tokenizer;  // null if the data have none (token shards)
-
-  // Also sets settings.model.vocab, where that is 0. Throws UserError: as DataSet::open does; Exit::usage for a
-  // vocabulary that is too small; Exit::data if `run` had another tokenizer.
-  static TrainingData open(Settings& settings, const CheckpointMeta* run = nullptr);
-};
 
 struct TrainerOptions {
   std::vector<std::string> arguments;  // of the process
@@ -59,6 +45,7 @@ class Trainer {
   void choose_length();  // of a run that is given a time: measures some steps
   void introduce(const char* verb);
   TrainingResult run();
+  void fill(int64_t step);  // the engine's batch, with the samples of the step (from 0)
   void train_step();
   void report_step();
   void evaluate();

@@ -1,0 +1,98 @@
+// What a run gives while it goes on: metrics, evaluations, samples, checkpoints.
+#include "train/checkpoint/model_json.hpp"
+#include "train/config/run_toml.hpp"
+#include "train/loop/generator.hpp"
+#include "train/loop/machine.hpp"
+#include "train/loop/trainer.hpp"
+#include "train/loop/utf8_stream.hpp"
+
+namespace rw {
+
+void Trainer::report_step() {
+  const StepReport& r = report_;
+  row_ = {{"tokens", static_cast<double>(r.tokens)},
+          {"seconds", seconds_},
+          {"loss", r.loss},
+          {"ema", r.ema},
+          {"lr", r.lr},
+          {"grad_norm", r.grad_norm},
+          {"tokens_per_second", r.step_tokens / r.seconds},
+          {"memory", r.memory}};
+  for (const auto& [tag, value] : {std::pair{"train/loss", r.loss},
+                                   {"train/lr", r.lr},
+                                   {"train/grad_norm", r.grad_norm},
+                                   {"train/tokens", static_cast<double>(r.tokens)},
+                                   {"perf/tokens_per_s", r.step_tokens / r.seconds},
+                                   {"perf/memory_gb", r.memory / 1e9}})
+    events_->scalar(tag, step_, value);
+}
+
+void Trainer::evaluate() {
+  const double start = monotonic_seconds();
+  const Settings& s = settings_.settings;
+  double loss = 0, bits = 0;
+  for (const Corpus& corpus : data_.val->corpora()) {
+    const EvaluationWindows windows(corpus.data, s.model.context, s.model.context,
+                                    static_cast<uint64_t>(s.run.eval_tokens));
+    const double of_corpus = evaluator_->run(windows, s.data.doc_mask).loss();
+    loss += corpus.share * of_corpus;
+    bits += corpus.share * bits_per_byte(of_corpus, corpus.data.size(), corpus.data.bytes());
+  }
+  val_loss_ = loss, val_bits_ = bits;
+  is_best_ = std::isnan(best_val_) || loss < best_val_;
+  if (is_best_) best_val_ = loss;
+  progress_->evaluation(step_, loss, bits, monotonic_seconds() - start, is_best_);
+  row_.push_back({"val_loss", loss});
+  row_.push_back({"val_bits_per_byte", bits});
+  events_->scalar("val/loss", step_, loss);
+  if (!std::isnan(bits)) events_->scalar("val/bpb", step_, bits);
+}
+
+void Trainer::sample() {
+  const Settings::Run& run = settings_.settings.run;
+  if (run.sample_tokens == 0 || !data_.tokenizer) return;
+  const Tokenizer& tokenizer = *data_.tokenizer;
+  Generator generator(engine_.context(), engine_.model(), engine_.options().length);
+  std::vector<int32_t> ids = {tokenizer.document_start()};
+  for (int32_t id : tokenizer.encode(run.sample_prompt)) ids.push_back(id);
+  const SamplingOptions options{.temperature = 0.8, .top_p = 0.95, .seed = engine_.options().seed};
+  std::string text = run.sample_prompt;
+  auto logits = generator.append(ids);
+  for (int64_t i = 0; i < run.sample_tokens; ++i) {
+    const int32_t id = draw_token(logits, options, static_cast<uint64_t>(i));
+    if (id == tokenizer.document_start()) break;
+    text += tokenizer.bytes(id);
+    if (i + 1 < run.sample_tokens) logits = generator.append(std::array{id});
+  }
+  text = printable(text);
+  folder_.add_sample(step_, "temperature 0.8, top-p 0.95", text);
+  events_->text("samples", step_, text);
+  progress_->note("sample   " + text);
+}
+
+void Trainer::save() {
+  if (saved_step_ == step_) return;
+  const double start = monotonic_seconds();
+  CheckpointMeta meta;
+  meta.step = step_, meta.tokens = report_.tokens;
+  if (!std::isnan(val_loss_)) meta.val_loss = val_loss_;
+  if (!std::isnan(best_val_)) meta.best_val = best_val_;
+  meta.state = {{"seconds", seconds_},
+                {"ema", ema_},
+                {"total_steps", static_cast<double>(total_)},
+                {"data_tokens", static_cast<double>(data_.train.tokens())}};
+  meta.model = model_to_json(engine_.model().config);
+  meta.settings = to_toml(settings_);
+  meta.tokenizer_hash = data_.train.tokenizer_hash();
+  meta.command = shell_line(options_.arguments);
+  meta.version = RW_VERSION;
+  std::vector<TokenizerFile> tokenizer;
+  if (data_.tokenizer) tokenizer.push_back(data_.tokenizer->file());
+  const SavedCheckpoint saved = save_checkpoint(folder_.checkpoints(), meta, engine_.state(), tokenizer,
+                                                {.keep = settings_.settings.run.keep, .best = is_best_});
+  saved_ = saved.folder, saved_step_ = step_, is_best_ = false;
+  progress_->saved(step_, saved.folder.string(), monotonic_seconds() - start);
+  for (const std::string& warning : saved.warnings) progress_->warning(warning);
+}
+
+}  // namespace rw

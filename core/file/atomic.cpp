@@ -97,6 +97,25 @@ void replace_folder(const fs::path& with, const fs::path& folder) {
   move(with, folder);
 }
 
+void write_new_folder(const fs::path& folder, const std::function<void(const fs::path&)>& fill) {
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(folder, ignored)) &&
+      !(fs::is_directory(folder, ignored) && fs::is_empty(folder, ignored)))
+    throw UserError(Exit::write, folder.string() + " is there already", "give another name, or remove it");
+  const fs::path parent = folder_of(folder), temporary = temporary_name(folder);
+  create_folders(parent);
+  fs::remove_all(temporary, ignored);
+  try {
+    create_folders(temporary);
+    fill(temporary);
+    sync_folder(temporary);
+    replace_folder(temporary, folder);
+  } catch (...) {
+    fs::remove_all(temporary, ignored);
+    throw;
+  }
+}
+
 void remove_folder(const fs::path& folder) {
   const fs::path away = temporary_name(folder).string() + "-removed";
   std::error_code error;

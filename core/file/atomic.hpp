@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 namespace rw {
@@ -22,6 +23,11 @@ void check_free_space(const std::filesystem::path& folder, uint64_t bytes);
 
 // Puts the new folder in the place of the old one, if there is one, which is then removed.
 void replace_folder(const std::filesystem::path& with, const std::filesystem::path& folder);
+
+// A new folder: `fill` makes its content under a temporary name, which is then changed, or removed after an exception.
+// UserError(Exit::write) also if `folder` is there already and not empty.
+void write_new_folder(const std::filesystem::path& folder,
+                      const std::function<void(const std::filesystem::path&)>& fill);
 
 // Gives it another name first, so that a crash leaves no torn folder under its own.
 void remove_folder(const std::filesystem::path& folder);

@@ -6,6 +6,7 @@ namespace rw {
 
 inline constexpr char kBytesFile[] = "tokenizer.bytes";
 inline constexpr char kSentencePieceFile[] = "tokenizer.model";
+inline constexpr char kJsonFile[] = "tokenizer.json";
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(TokenizerFile file);  // UserError(Exit::data)
 

@@ -28,8 +28,8 @@ struct ModelConfig {
   double norm_eps = 1e-5;
   MlpKind mlp = MlpKind::swiglu;
   AttentionBias attention_bias = AttentionBias::none;
-  bool mlp_bias = false;        // on the MLP's projections; LayerNorms have a bias exactly when this is on
-  bool qk_norm = false;         // RMSNorm of each head's query and key, before rotation (as Qwen3)
+  bool mlp_bias = false;  // on the MLP's projections; LayerNorms have a bias exactly when this is on
+  bool qk_norm = false;   // RMSNorm of each head's query and key, before rotation (as Qwen3)
   PositionKind positions = PositionKind::rope;
   double rope_base = 10000;
   RopeLayout rope_layout = RopeLayout::half;

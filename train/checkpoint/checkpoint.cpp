@@ -19,8 +19,11 @@ DType dtype_of(const std::string& file, const ContainerEntry& entry) {
       return DType::f64;
     case FileType::f32:
       return DType::f32;
+    case FileType::bf16:
+      return DType::bf16;
     default:
-      throw UserError(Exit::data, file + ": " + entry.path + " is " + name_of(entry.type), "tensors are f32 or f64");
+      throw UserError(Exit::data, file + ": " + entry.path + " is " + name_of(entry.type),
+                      "tensors are f32, f64 or bf16");
   }
 }
 
@@ -109,11 +112,27 @@ class Problem {
   int count_ = 0;
 };
 
+void widen(View to, CView from) {  // exact
+  visit_dtype<double, float>(to.dtype, [&]<class To>() {
+    visit_dtype<float, bf16>(from.dtype, [&]<class From>() {
+      for (int64_t row = 0; row < to.rows(); ++row)
+        for (int64_t i = 0; i < to.width(); ++i)
+          to.as<To>()[row][i] = static_cast<To>(static_cast<float>(from.as<From>()[row][i]));
+    });
+  });
+}
+
 void copy(View to, CView from) {
   const size_t bytes = static_cast<size_t>(to.width()) * size_of(to.dtype);
   const size_t stride = static_cast<size_t>(to.row_stride) * size_of(to.dtype);
+  if (to.dtype != from.dtype) return widen(to, from);
   for (size_t row = 0; row < static_cast<size_t>(to.rows()); ++row)
     std::copy_n(from.data + row * bytes, bytes, to.data + row * stride);
+}
+
+bool is_wider(DType a, DType b) {
+  const auto rank = [](DType t) { return t == DType::f64 ? 3 : t == DType::f32 ? 2 : t == DType::bf16 ? 1 : 0; };
+  return rank(a) > rank(b) && rank(b) > 0;
 }
 
 }  // namespace
@@ -137,7 +156,9 @@ void Checkpoint::load(std::span<const StateTensor> to) const {
       continue;
     }
     const Tensor& have = *found.mapped();
-    compare(want.name, want.value, have.value);
+    CView value = have.value;
+    if (want.m.empty() && is_wider(want.value.dtype, value.dtype)) value.dtype = want.value.dtype;  // will be widened
+    compare(want.name, want.value, value);
     copies.push_back({want.value, have.value});
     if (want.m.empty()) continue;
     if (have.m.empty() || have.v.empty()) {

@@ -21,12 +21,15 @@
 
 namespace rw {
 
-// A tensor of the state and where it is in memory: read by save_checkpoint, written by Checkpoint::load. f32 or f64, on
-// the CPU, rank 1 to 4. m and v are both given or both empty.
+// A tensor of the state and where it is in memory: read by save_checkpoint, written by Checkpoint::load. f32 or f64, a
+// value without moments also bf16, on the CPU, rank 1 to 4. m and v are both given or both empty.
 struct StateTensor {
   std::string name;  // printable ASCII
   View value, m, v;
 };
+
+// The values in bf16, rounded: what a StateTensor without moments may hold.
+Buffer narrowed(CView value);
 
 // The tensors of a parameter, one for each of its parts. m and v have its shape, or are empty.
 void add_state(std::vector<StateTensor>& to, const Param& param, View m = {}, View v = {});
@@ -39,6 +42,7 @@ struct CheckpointMeta {
   std::string model;                         // configuration of the model: JSON
   std::string settings;                      // of the run: TOML
   std::string tokenizer_hash, rope_fingerprint;
+  std::vector<int64_t> ends;             // ids that end a text, besides the tokenizer's document_start
   std::string command, version, parent;  // parent: the checkpoint that the run started from
   bool operator==(const CheckpointMeta&) const = default;
 };
@@ -86,6 +90,7 @@ class Checkpoint {
 
   // Copies all into `to`: m and v too, for tensors that have them there. Names, shapes and types must agree exactly,
   // nothing may be missing or left over: else UserError(Exit::data) that names the tensors, and `to` is untouched.
+  // Only a value without moments may be of a wider type in `to`.
   void load(std::span<const StateTensor> to) const;
 
  private:

@@ -71,6 +71,7 @@ inline CheckpointMeta meta_of(int64_t step) {
   meta.model = R"({"layers": 2})";
   meta.settings = "seed = 1\n[model]\nname = \"ä\"\n";
   meta.tokenizer_hash = "91ab";
+  meta.ends = {2, 400};
   meta.command = "ropewalk pretrain --lr '1e-3'";
   meta.version = "0.1.0";
   return meta;

@@ -47,6 +47,7 @@ std::string to_text(const CheckpointMeta& meta) {
                      {"settings", meta.settings},
                      {"tokenizer_hash", meta.tokenizer_hash},
                      {"rope_fingerprint", meta.rope_fingerprint},
+                     {"ends", meta.ends},
                      {"command", meta.command},
                      {"version", meta.version},
                      {"parent", meta.parent}};
@@ -71,6 +72,7 @@ CheckpointMeta parse_meta(const std::string& name, std::string_view text) {
     meta.settings = json.at("settings").get<std::string>();
     meta.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
     meta.rope_fingerprint = json.at("rope_fingerprint").get<std::string>();
+    meta.ends = json.value("ends", std::vector<int64_t>());
     meta.command = json.at("command").get<std::string>();
     meta.version = json.at("version").get<std::string>();
     meta.parent = json.at("parent").get<std::string>();

@@ -34,7 +34,8 @@ void check_tensors(std::span<const StateTensor> tensors) {
     for (const View* v : {&t.value, &t.m, &t.v}) {
       if (v != &t.value && v->empty()) continue;
       RW_CHECK(!v->empty() && v->shape == t.value.shape && v->shape.rank >= 1, t.name, *v, t.value);
-      RW_CHECK(v->device.kind == Device::cpu && (v->dtype == DType::f32 || v->dtype == DType::f64), t.name, *v);
+      RW_CHECK(v->device.kind == Device::cpu && v->dtype != DType::i32, t.name, *v);
+      RW_CHECK(v->dtype != DType::bf16 || t.m.empty(), t.name, *v);
     }
   }
 }
@@ -51,8 +52,12 @@ void gather(CView v, uint64_t begin, std::span<std::byte> to) {
   }
 }
 
+FileType file_type(DType dtype) {
+  return dtype == DType::f64 ? FileType::f64 : dtype == DType::bf16 ? FileType::bf16 : FileType::f32;
+}
+
 ContainerItem item_of(const std::string& path, CView v) {
-  ContainerItem item{path, v.dtype == DType::f64 ? FileType::f64 : FileType::f32, {}, {}, {}};
+  ContainerItem item{path, file_type(v.dtype), {}, {}, {}};
   for (int i = 0; i < v.shape.rank; ++i)
     item.shape.push_back(static_cast<uint64_t>(v.shape.dim[static_cast<size_t>(i)]));
   if (v.row_stride == v.width() || v.rows() <= 1)
@@ -76,6 +81,17 @@ std::vector<ContainerItem> items_of(std::string_view meta, std::span<const State
 }
 
 }  // namespace
+
+Buffer narrowed(CView value) {
+  Buffer out(Device{}, value.shape, DType::bf16);
+  const View to = out;
+  visit_dtype<double, float>(value.dtype, [&]<class T>() {
+    for (int64_t row = 0; row < value.rows(); ++row)
+      for (int64_t i = 0; i < value.width(); ++i)
+        to.as<bf16>()[row][i] = bf16(static_cast<float>(value.as<T>()[row][i]));
+  });
+  return out;
+}
 
 void add_state(std::vector<StateTensor>& to, const Param& param, View m, View v) {
   int64_t first = 0;

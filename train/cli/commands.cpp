@@ -15,6 +15,7 @@ Command eval_command();
 Command generate_command();
 Command inspect_command();
 Command estimate_command();
+Command import_hf_command();
 Command presets_command();
 Command config_show_command();
 Command config_check_command();
@@ -27,9 +28,9 @@ std::vector<Command> commands() {
           data_sample_command(),      pretrain_command(),
           resume_command(),           eval_command(),
           generate_command(),         inspect_command(),
-          estimate_command(),         presets_command(),
-          config_show_command(),      config_check_command(),
-          config_diff_command()};
+          estimate_command(),         import_hf_command(),
+          presets_command(),          config_show_command(),
+          config_check_command(),     config_diff_command()};
 }
 
 }  // namespace rw::cli

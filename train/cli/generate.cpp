@@ -69,12 +69,13 @@ struct Generate {
     Workspace workspace({}, sizes);
     for (int64_t i = 0; i < samples; ++i) {
       Generator generator(workspace.ctx, loaded.model, context);
-      write_one(global, *loaded.tokenizer, generator, static_cast<uint64_t>(seed + i));
+      write_one(global, loaded, generator, static_cast<uint64_t>(seed + i));
     }
     return Exit::ok;
   }
 
-  void write_one(const Global& global, const Tokenizer& tokenizer, Generator& generator, uint64_t own_seed) {
+  void write_one(const Global& global, const LoadedModel& loaded, Generator& generator, uint64_t own_seed) {
+    const Tokenizer& tokenizer = *loaded.tokenizer;
     sampling.seed = own_seed;
     std::vector<int32_t> ids = {tokenizer.document_start()};
     for (int32_t id : tokenizer.encode(prompt)) ids.push_back(id);
@@ -89,7 +90,7 @@ struct Generate {
     auto logits = generator.append(ids);
     for (int64_t n = 0; n < tokens; ++n) {
       const int32_t id = draw_token(logits, sampling, static_cast<uint64_t>(n));
-      ended = id == tokenizer.document_start();
+      ended = id == tokenizer.document_start() || std::ranges::find(loaded.meta.ends, id) != loaded.meta.ends.end();
       if (ended && to_the_end) break;
       ids.push_back(id);
       const std::string piece = ended ? "\n" : stream.add(tokenizer.bytes(id));

@@ -15,13 +15,19 @@ struct Statistics {
 
 Statistics statistics_of(CView v) {
   Statistics s;
-  visit_dtype<double, float>(v.dtype, [&]<class T>() {
+  visit_dtype<double, float, bf16>(v.dtype, [&]<class T>() {
     const T* data = v.as<T>().data;
     const int64_t count = v.shape.elements();
+    const auto at = [data](int64_t i) {
+      if constexpr (std::is_same_v<T, bf16>)
+        return static_cast<double>(static_cast<float>(data[i]));
+      else
+        return static_cast<double>(data[i]);
+    };
     double sum = 0, squares = 0;
-    s.least = s.most = static_cast<double>(data[0]);
+    s.least = s.most = at(0);
     for (int64_t i = 0; i < count; ++i) {
-      const auto x = static_cast<double>(data[i]);
+      const double x = at(i);
       sum += x, squares += x * x;
       s.least = std::min(s.least, x), s.most = std::max(s.most, x);
     }

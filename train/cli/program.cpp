@@ -18,8 +18,11 @@ constexpr const char* kExamples =
 struct Group {
   const char *name, *summary;
 };
-constexpr Group kGroups[] = {
-    {"tokenizer", "train and use tokenizers"}, {"data", "turn text into tokens"}, {"config", "look at settings"}};
+constexpr Group kGroups[] = {{"tokenizer", "train and use tokenizers"},
+                             {"data", "turn text into tokens"},
+                             {"config", "look at settings"},
+                             {"import", "models of other tools become checkpoints"},
+                             {"export", "checkpoints become models of other tools"}};
 
 CLI::App* group_of(CLI::App& app, const std::string& name) {
   for (CLI::App* known : app.get_subcommands([](CLI::App*) { return true; }))

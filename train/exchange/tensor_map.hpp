@@ -21,7 +21,8 @@ struct MappedTensor {
   std::vector<uint64_t> shape;     // theirs
   std::vector<std::string> parts;  // names of ours
   bool transposed = false;         // theirs is [in, out]
-  int64_t head_rows = 0;           // > 0: the rows of each head, so many, are in the other order of rotary pairs
+  int64_t head_rows = 0;           // > 0: the rows of each head, so many, are in another order than ours:
+  bool interleave = false;         // pairs (2c, 2c + 1) where ours are (c, c + d/2); false: the other way round
 };
 
 // All tensors of such a model. rw::Error if the naming has no place for one (callers have refused that before).
@@ -30,13 +31,16 @@ std::vector<MappedTensor> tensor_map(const ModelConfig& config, Naming naming);
 // The parameters of a bound f32 model, by the names of their parts.
 std::map<std::string, View> parts_by_name(Model& model);
 
-// What is to be written, in `type` where it has rank 2 or more and in `vectors` else. `parts` have to live as long.
+// What is to be written, each tensor in the type that type_of says. `parts` have to live as long.
 std::vector<OutgoingTensor> outgoing(std::span<const MappedTensor> map, const std::map<std::string, View>& parts,
-                                     ValueType type, ValueType vectors);
+                                     const std::function<ValueType(const MappedTensor&)>& type_of);
 
-// Every parameter of the model from their tensors. Throws UserError(Exit::data) that names them: missing, left over
-// (but for those of `ignored`), of another shape. `source` is for messages.
-void take_values(const std::string& source, std::span<const ForeignTensor> theirs, std::span<const MappedTensor> map,
+// Throws UserError(Exit::data) unless theirs are the tensors of the map, in their shapes: names what is missing, left
+// over or different. `source` is for messages.
+void check_tensors(const std::string& source, std::span<const ForeignTensor> theirs, std::span<const MappedTensor> map);
+
+// The parameters from their tensors, which have been checked.
+void take_values(std::span<const ForeignTensor> theirs, std::span<const MappedTensor> map,
                  const std::map<std::string, View>& parts);
 
 }  // namespace rw

@@ -18,7 +18,7 @@
 
 namespace rw {
 
-enum class ValueType : uint8_t { f64, f32, f16, bf16, q8_0, q4_0, q4_1 };
+enum class ValueType : uint8_t { f64, f32, f16, bf16, q8_0, q4_0, q4_1, other };  // other: integers, to be passed over
 
 const char* name_of(ValueType type);                         // "f32", "q8_0"
 std::optional<ValueType> value_type(std::string_view name);  // of "f32", ...

@@ -1,0 +1,36 @@
+#include "core/file/json.hpp"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "core/base/user_error.hpp"
+
+namespace rw {
+
+using Json = nlohmann::json;
+
+Json parse_json(const std::string& name, std::string_view text) {
+  const auto bad = [&](const std::string& why) { return UserError(Exit::data, name + " is not valid JSON", why); };
+  std::vector<std::unordered_set<std::string>> keys;  // of the objects that are open
+  const auto check = [&](int depth, Json::parse_event_t event, const Json& value) {
+    if (depth > static_cast<int>(kMostJsonDepth))
+      throw bad("it is nested more than " + std::to_string(kMostJsonDepth) + " levels deep");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      throw bad("the key " + value.dump() + " stands twice in one object");
+    return true;
+  };
+  try {
+    return Json::parse(text, check);
+  } catch (const Json::parse_error& error) {
+    const std::string_view before = text.substr(0, std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0));
+    const auto line = 1 + std::ranges::count(before, '\n');
+    const size_t column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
+    throw bad("something is wrong at line " + std::to_string(line) + ", column " + std::to_string(column));
+  } catch (const Json::exception&) {
+    throw bad("it holds a number that is too large");
+  }
+}
+
+}  // namespace rw

@@ -136,21 +136,9 @@ std::vector<BadFile> bad_files() {
       {"left over", file_of(entry("F32", "[1]", "[0,4]"), 5), "1 bytes follow the last tensor"},
       {"gap before", file_of(entry("F32", "[1]", "[1,5]"), 5), "a gap before it"},
       {"appended pickle", file_of(entry("F32", "[1]", "[0,4]"), 4) + "\x80\x04K.", "4 bytes follow the last tensor"},
-      {"overlap",
-       file_of(
-           R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
-           12),
-       "overlaps another tensor"},
-      {"same place",
-       file_of(
-           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-           4),
-       "overlaps another tensor"},
-      {"hole",
-       file_of(
-           R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
-           12),
-       "a gap before it"},
+      {"overlap", file_of(two("[0,8]", "[4,12]", 2), 12), "overlaps another tensor"},
+      {"same place", file_of(two("[0,4]", "[0,4]", 1), 4), "overlaps another tensor"},
+      {"hole", file_of(two("[0,4]", "[8,12]", 1), 12), "a gap before it"},
       {"zip", std::string("PK\x03\x04") + std::string(100, 'x'), "100,000,000 are the most"},
   };
 }

@@ -11,6 +11,8 @@ pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
 # Debian's dnnl-config.cmake wants the OpenCL headers, which a CPU has no use for.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
@@ -22,7 +24,7 @@ target_link_libraries(rw_dnnl INTERFACE ${DNNL_LIBRARY})
 add_library(rw_dependencies INTERFACE)
 target_link_libraries(rw_dependencies INTERFACE OpenMP::OpenMP_CXX hwy::hwy rw_dnnl CLI11::CLI11
   tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::XXHASH PkgConfig::ZSTD
-  PkgConfig::SENTENCEPIECE PkgConfig::HDF5)
+  PkgConfig::SENTENCEPIECE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::HDF5)
 
 find_package(CUDAToolkit QUIET)
 find_package(MPI QUIET COMPONENTS CXX)

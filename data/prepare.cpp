@@ -45,7 +45,7 @@ class Encoder {
     parallel_for_uneven(static_cast<int64_t>(parts_.size()), [&](int64_t i) {
       const auto at = static_cast<size_t>(i);
       try {
-        ids[at] = tokenizer_.encode(parts_[at].text);
+        ids[at] = tokenizer_.encode_part(parts_[at].text, parts_[at].begins_document);
       } catch (...) {
         failures[at] = std::current_exception();
       }
@@ -78,9 +78,7 @@ class Encoder {
   std::vector<Piece> documents_;
 };
 
-bool is_inside_character(const std::string& bytes) {
-  return !bytes.empty() && (static_cast<unsigned char>(bytes[0]) & 0xC0) == 0x80;
-}
+bool is_inside_character(const std::string& bytes) { return !bytes.empty() && is_utf8_continuation(bytes[0]); }
 
 // Where the tail of `share` of a document begins, not inside a character; its end if there is to be no tail.
 uint64_t tail_begin(const Piece& document, double share, TokenSpool& spool, const Tokenizer& tokenizer) {
@@ -127,7 +125,8 @@ Halves split(const std::vector<Piece>& documents, size_t inputs, const PrepareOp
     } else {
       Piece head = whole, tail = whole;
       head.end = tail.begin = tail_begin(whole, options.val, spool, tokenizer);
-      tail.bytes = count_bytes(tail.begin, tail.end, spool, tokenizer);
+      // A tokenizer that normalizes can give more bytes than the text has.
+      tail.bytes = std::min(whole.bytes, count_bytes(tail.begin, tail.end, spool, tokenizer));
       head.bytes -= tail.bytes;
       if (head.begin < head.end) halves.train.push_back(head);
       if (tail.begin < tail.end) halves.val.push_back(tail);
@@ -264,8 +263,10 @@ Prepared prepare(std::span<const fs::path> inputs, const Tokenizer& tokenizer, c
     Encoder encoder(tokenizer, spool);
     std::vector<fs::path> names(inputs.begin(), inputs.end());
     names.insert(names.end(), options.val_files.begin(), options.val_files.end());
+    const auto find_cut = [&](std::string_view text) { return tokenizer.cut(text); };
     for (uint32_t i = 0; i < names.size(); ++i)
-      read_documents(names[i], options.documents, [&](TextPart part) { encoder.add(std::move(part), i); });
+      read_documents(
+          names[i], options.documents, [&](TextPart part) { encoder.add(std::move(part), i); }, find_cut);
     encoder.encode();
     spool.flush();
     const Halves halves = split(encoder.documents(), inputs.size(), options, spool, tokenizer);

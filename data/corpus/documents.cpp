@@ -4,6 +4,7 @@
 
 #include "core/base/user_error.hpp"
 #include "data/corpus/text_stream.hpp"
+#include "data/corpus/utf8.hpp"
 
 namespace rw {
 
@@ -16,18 +17,16 @@ using OnPart = std::function<void(TextPart)>;
 
 constexpr size_t kLongestPart = 16 * kPartBytes;  // without a place to cut
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
 // Collects the text of documents and passes it on in parts.
 class PartWriter {
  public:
-  explicit PartWriter(const OnPart& on_part) : on_part_(on_part) {}
+  PartWriter(const OnPart& on_part, const FindCut& find_cut) : on_part_(on_part), find_cut_(find_cut) {}
   void add(std::string_view text) {
     buffer_ += text;
     while (buffer_.size() - searched_ >= kPartBytes) cut();
   }
   void end_document() {
-    if (started_ || !buffer_.empty()) on_part_({std::move(buffer_), true});
+    if (started_ || !buffer_.empty()) on_part_({std::move(buffer_), true, !started_});
     buffer_ = {};
     searched_ = 0;
     started_ = false;
@@ -35,20 +34,22 @@ class PartWriter {
 
  private:
   void cut() {
-    size_t at = searched_ + kPartBytes;  // looked at backwards: before a space after another character
-    while (at > searched_ && !(at < buffer_.size() && at > 0 && buffer_[at] == ' ' && buffer_[at - 1] != ' ')) --at;
-    if (at == searched_) {
-      searched_ += kPartBytes;
+    searched_ += kPartBytes;
+    size_t end = searched_;
+    while (end < buffer_.size() && is_utf8_continuation(buffer_[end])) ++end;
+    size_t at = find_cut_(std::string_view(buffer_).substr(0, end));
+    if (at == 0) {
       if (searched_ < kLongestPart) return;
-      for (at = searched_; at < buffer_.size() && is_continuation(buffer_[at]);) ++at;
+      at = end;
     }
-    on_part_({buffer_.substr(0, at), false});
+    on_part_({buffer_.substr(0, at), false, !started_});
     buffer_.erase(0, at);
     searched_ = 0;
     started_ = true;
   }
 
   const OnPart& on_part_;
+  const FindCut& find_cut_;
   std::string buffer_;
   size_t searched_ = 0;   // no place to cut before it
   bool started_ = false;  // a part of the document is out
@@ -156,14 +157,21 @@ bool is_json_lines(fs::path file) {
 
 }  // namespace
 
-void read_documents(const fs::path& file, const DocumentOptions& options, const OnPart& on_part) {
+size_t cut_before_space(std::string_view text) {
+  for (size_t at = text.size(); at-- > 1;)
+    if (text[at] == ' ' && text[at - 1] != ' ') return at;
+  return 0;
+}
+
+void read_documents(const fs::path& file, const DocumentOptions& options, const OnPart& on_part,
+                    const FindCut& find_cut) {
   bool any = false;
   const OnPart pass = [&](TextPart part) {
     any = true;
     on_part(std::move(part));
   };
   TextStream text(file);
-  PartWriter writer(pass);
+  PartWriter writer(pass, find_cut);
   if (is_json_lines(file)) {
     JsonLines lines(file, options.text_key, writer);
     for (auto piece = text.next(); !piece.empty(); piece = text.next()) lines.add(piece);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 
 namespace rw {
 
@@ -16,12 +17,17 @@ struct DocumentOptions {
   std::string text_key = {};  // of JSON lines; empty: "text", or else "content"
 };
 
-// A piece of a document: whole UTF-8 characters, without NUL. It ends before a space that follows another character, or
-// with the document, or (where no space comes for a long time) anywhere: a place that no SentencePiece crosses.
+// A piece of a document: whole UTF-8 characters, without NUL. It ends where a text may be cut, or with the document, or
+// (where there is no such place for a mebibyte) anywhere.
 struct TextPart {
   std::string text;  // empty only if it ends a document
   bool ends_document = false;
+  bool begins_document = true;
 };
+
+// The last place in a text that goes on where it may be cut; 0: none.
+using FindCut = std::function<size_t(std::string_view)>;
+size_t cut_before_space(std::string_view text);  // that follows another character
 
 inline constexpr size_t kPartBytes = size_t{1} << 16;    // of a part, about
 inline constexpr size_t kMaxJsonLine = size_t{1} << 28;  // bytes
@@ -30,6 +36,6 @@ inline constexpr size_t kMaxJsonLine = size_t{1} << 28;  // bytes
 // Documents without a byte are left out. Throws UserError(Exit::data), naming the file and the line or byte, if it is
 // missing, empty, binary, not UTF-8, cut off, or a line of JSON is not an object with a text.
 void read_documents(const std::filesystem::path& file, const DocumentOptions& options,
-                    const std::function<void(TextPart)>& on_part);
+                    const std::function<void(TextPart)>& on_part, const FindCut& find_cut = cut_before_space);
 
 }  // namespace rw

@@ -1,5 +1,3 @@
-#include <cstdio>
-
 #include "data/tokenizer/kinds.hpp"
 
 namespace rw {
@@ -19,13 +17,14 @@ class BytesTokenizer : public Tokenizer {
  public:
   BytesTokenizer()
       : Tokenizer({kBytesFile, "ropewalk bytes: ids 0 to 255 are the bytes, 256 begins a document\n"}, all_bytes(),
-                  kStart) {}
+                  kStart, false) {}
   std::string_view kind() const override { return "bytes"; }
-  std::vector<int32_t> encode(std::string_view text) const override {
+  std::vector<int32_t> encode_part(std::string_view text, bool) const override {
     std::vector<int32_t> ids(text.size());
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<unsigned char>(text[i]);
     return ids;
   }
+  size_t cut(std::string_view text) const override { return text.size(); }
   std::string piece(int32_t id) const override {
     if (id == kStart) return "<s>";
     if (id > ' ' && id <= '~') return bytes(id);
@@ -34,12 +33,6 @@ class BytesTokenizer : public Tokenizer {
 };
 
 }  // namespace
-
-std::string byte_piece(unsigned char byte) {
-  char text[8];
-  std::snprintf(text, sizeof text, "<0x%02X>", byte);
-  return text;
-}
 
 std::unique_ptr<Tokenizer> make_bytes_tokenizer() { return std::make_unique<BytesTokenizer>(); }
 

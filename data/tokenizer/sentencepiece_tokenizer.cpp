@@ -1,14 +1,15 @@
 #include <sentencepiece_processor.h>
 
 #include <array>
-#include <atomic>
-#include <unordered_map>
 
 #include "core/base/check.hpp"
 #include "core/base/user_error.hpp"
+#include "data/corpus/documents.hpp"
 #include "data/corpus/utf8.hpp"
 #include "data/tokenizer/kinds.hpp"
 #include "data/tokenizer/sentencepiece_log.hpp"
+#include "data/tokenizer/sentencepiece_model.hpp"
+#include "data/tokenizer/word_cache.hpp"
 
 namespace rw {
 
@@ -16,26 +17,29 @@ namespace {
 
 using sentencepiece::SentencePieceProcessor;
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581, which SentencePiece writes for a space
-constexpr size_t kMaxVocab = size_t{1} << 22;
+constexpr std::string_view kSpace = kSpaceMark;
 
 UserError unusable(const std::string& why) {
   return UserError(Exit::data, "unusable tokenizer", why + "\nmake one:  ropewalk tokenizer train --out tok TEXT...");
 }
 
+void check(const SentencePieceModel& model) {
+  if (model.pieces.size() > kMostPieces) throw unusable("its vocabulary is too large");
+  if (model.has_charsmap) throw unusable("its normalization '" + model.normalization + "' changes texts");
+  if (model.remove_extra_whitespaces) throw unusable("it has remove_extra_whitespaces, which changes texts");
+  if (!model.escape_whitespaces) throw unusable("it has escape_whitespaces false, which is not supported");
+  if (model.whitespace_as_suffix) throw unusable("it has treat_whitespace_as_suffix, which is not supported");
+}
+
+// Without the space before a text, which encode_part puts there itself, so that parts of texts can be encoded.
 std::unique_ptr<SentencePieceProcessor> load(const std::string& bytes) {
   quiet_sentencepiece();
   auto processor = std::make_unique<SentencePieceProcessor>();
-  if (bytes.empty() || !processor->LoadFromSerializedProto(bytes).ok())
+  if (bytes.empty() || !processor->LoadFromSerializedProto(without_dummy_prefix(bytes)).ok())
     throw unusable("it is not a SentencePiece model, or a damaged one");
-  if (static_cast<size_t>(processor->GetPieceSize()) > kMaxVocab) throw unusable("its vocabulary is too large");
   if (processor->bos_id() < 0 || !processor->IsControl(processor->bos_id()))
     throw unusable("it has no <s>, which begins a document");
   return processor;
-}
-
-int byte_of(const std::string& piece) {
-  return static_cast<int>(std::stoul(piece.substr(3, 2), nullptr, 16));  // "<0x0A>"
 }
 
 std::vector<std::string> bytes_of(const SentencePieceProcessor& processor) {
@@ -45,7 +49,7 @@ std::vector<std::string> bytes_of(const SentencePieceProcessor& processor) {
     if (processor.IsControl(id) || processor.IsUnknown(id) || processor.IsUnused(id)) continue;
     text = processor.IdToPiece(id);
     if (processor.IsByte(id)) {
-      text.assign(1, static_cast<char>(byte_of(text)));
+      text.assign(1, static_cast<char>(byte_of_piece(text)));
       continue;
     }
     for (size_t at = 0; (at = text.find(kSpace, at)) != text.npos; ++at) text.replace(at, kSpace.size(), 1, ' ');
@@ -64,48 +68,31 @@ bool splits_at_spaces(const SentencePieceProcessor& processor) {
   return true;
 }
 
-// Words already encoded by this thread, for the tokenizer it used last. Most words of a text come again and again, and
-// SentencePiece takes microseconds for each.
-struct WordCache {
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view word) const { return std::hash<std::string_view>()(word); }
-  };
-  uint64_t owner = 0;
-  std::unordered_map<std::string, std::vector<int>, Hash, std::equal_to<>> words;
-};
-constexpr size_t kCachedWords = 200'000;
-constexpr size_t kLongestCachedWord = 64;  // bytes
-
 class SentencePieceTokenizer : public Tokenizer {
  public:
-  SentencePieceTokenizer(TokenizerFile model, std::unique_ptr<SentencePieceProcessor> processor)
-      : Tokenizer(std::move(model), bytes_of(*processor), processor->bos_id()),
+  SentencePieceTokenizer(TokenizerFile model, std::unique_ptr<SentencePieceProcessor> processor, bool space_prefix)
+      : Tokenizer(std::move(model), bytes_of(*processor), processor->bos_id(), space_prefix),
         processor_(std::move(processor)),
         splits_at_spaces_(splits_at_spaces(*processor_)) {
     byte_ids_.fill(-1);
     for (int id = 0; id < processor_->GetPieceSize(); ++id)
-      if (processor_->IsByte(id)) byte_ids_[static_cast<size_t>(byte_of(processor_->IdToPiece(id)))] = id;
+      if (processor_->IsByte(id)) byte_ids_[static_cast<size_t>(byte_of_piece(processor_->IdToPiece(id)))] = id;
     for (int id : byte_ids_)
       if (id < 0) throw unusable("it has no pieces for single bytes (it was made without byte fallback)");
     for (const char* text : {"a", "  a  b ", "\n\n \t\xEF\xAC\x81\xE2\x84\xAB\xCC\x81", "<s></s><unk><0x41>"})
       if (decode(encode(text)) != text)
-        throw unusable("it changes texts: it was made with normalisation, or with a space put before or taken away");
+        throw unusable("it changes texts: it was made with normalisation, or with spaces taken away");
   }
 
   std::string_view kind() const override { return "sentencepiece"; }
-  std::string piece(int32_t id) const override {
-    std::string shown;
-    for (char c : processor_->IdToPiece(id)) {
-      const auto byte = static_cast<unsigned char>(c);
-      shown += byte < ' ' || byte == 0x7F ? byte_piece(byte) : std::string(1, c);
-    }
-    return shown;
-  }
+  std::string piece(int32_t id) const override { return shown_piece(processor_->IdToPiece(id)); }
+  size_t cut(std::string_view text) const override { return splits_at_spaces_ ? cut_before_space(text) : 0; }
 
   // What SentencePiece would change, U+2581, zero and bytes that are not UTF-8, is written in bytes.
-  std::vector<int32_t> encode(std::string_view text) const override {
+  std::vector<int32_t> encode_part(std::string_view text, bool first) const override {
     std::vector<int32_t> ids;
+    std::string with_space;
+    if (first && space_prefix() && !text.empty()) text = with_space.append(1, ' ').append(text);
     size_t begin = 0, at = 0;
     while (at < text.size()) {
       int length = utf8_length(text.substr(at, 4));
@@ -136,35 +123,27 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
   void append_word(std::vector<int32_t>& ids, std::string_view word) const {
-    thread_local WordCache cache;
-    if (cache.owner != number_ || cache.words.size() >= kCachedWords) cache = {number_, {}};
-    if (const auto known = cache.words.find(word); known != cache.words.end()) {
-      ids.insert(ids.end(), known->second.begin(), known->second.end());
-      return;
-    }
-    std::vector<int> more;
-    const auto status = processor_->Encode(word, &more);
-    RW_CHECK(status.ok(), status.ToString());
-    ids.insert(ids.end(), more.begin(), more.end());
-    if (word.size() <= kLongestCachedWord) cache.words.emplace(word, std::move(more));
-  }
-
-  static uint64_t next_number() {
-    static std::atomic<uint64_t> last{0};
-    return ++last;
+    WordCache::append(number_, word, ids, [&](std::string_view unknown) {
+      std::vector<int> more;
+      const auto status = processor_->Encode(unknown, &more);
+      RW_CHECK(status.ok(), status.ToString());
+      return more;
+    });
   }
 
   std::unique_ptr<SentencePieceProcessor> processor_;
   std::array<int, 256> byte_ids_;
   bool splits_at_spaces_;
-  const uint64_t number_ = next_number();  // of all tokenizers of the process, for the cache
+  const uint64_t number_ = WordCache::new_owner();
 };
 
 }  // namespace
 
 std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(TokenizerFile file) {
+  const SentencePieceModel model = read_sentencepiece_model(file.bytes);
+  check(model);
   auto processor = load(file.bytes);
-  return std::make_unique<SentencePieceTokenizer>(std::move(file), std::move(processor));
+  return std::make_unique<SentencePieceTokenizer>(std::move(file), std::move(processor), model.add_dummy_prefix);
 }
 
 }  // namespace rw

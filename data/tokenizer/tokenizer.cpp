@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr uint64_t kMaxFile = uint64_t{256} << 20;
-constexpr const char* kFileNames[] = {kBytesFile, kSentencePieceFile};
+constexpr const char* kFileNames[] = {kBytesFile, kJsonFile, kSentencePieceFile};
+constexpr char kNames[] = "tokenizer.json, tokenizer.model or tokenizer.bytes";
 
 }  // namespace
 
@@ -25,8 +26,12 @@ std::string hash_of(const TokenizerFile& file) {
   return hash.hex();
 }
 
-Tokenizer::Tokenizer(TokenizerFile file, std::vector<std::string> bytes, int32_t document_start)
-    : file_(std::move(file)), hash_(hash_of(file_)), bytes_(std::move(bytes)), document_start_(document_start) {}
+Tokenizer::Tokenizer(TokenizerFile file, std::vector<std::string> bytes, int32_t document_start, bool space_prefix)
+    : file_(std::move(file)),
+      hash_(hash_of(file_)),
+      bytes_(std::move(bytes)),
+      document_start_(document_start),
+      space_prefix_(space_prefix) {}
 
 std::string Tokenizer::decode(std::span<const int32_t> ids) const {
   std::string text;
@@ -34,6 +39,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids) const {
     RW_CHECK(id >= 0 && id < vocab(), id, vocab());
     text += bytes(id);
   }
+  if (space_prefix_ && text.starts_with(' ')) text.erase(0, 1);
   return text;
 }
 
@@ -45,8 +51,9 @@ std::unique_ptr<Tokenizer> make_tokenizer(TokenizerFile file) {
     return tokenizer;
   }
   if (file.name == kSentencePieceFile) return make_sentencepiece_tokenizer(std::move(file));
+  if (file.name == kJsonFile) return make_json_tokenizer(std::move(file));
   throw UserError(Exit::data, "unknown tokenizer file " + file.name,
-                  std::string("a tokenizer's file is named ") + kSentencePieceFile + " or " + kBytesFile);
+                  std::string("a tokenizer's file is named ") + kNames);
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
@@ -60,12 +67,13 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
         if (fs::exists(folder / name, error)) found.push_back(folder / name);
       if (!found.empty()) break;
     }
+    if (found.size() == 2 && found[0].filename() == kJsonFile) found.pop_back();
     if (found.size() > 1)
       throw UserError(Exit::data, "two tokenizers in " + found[0].parent_path().string(), "name one of the files");
     if (found.empty())
       throw UserError(
           Exit::data, "no tokenizer in " + path.string(),
-          std::string("there is no ") + kSentencePieceFile + " or " + kBytesFile +
+          std::string("there is no ") + kNames +
               " in it or in its folder tokenizer/\n"
               "make one:  ropewalk tokenizer train --out tok TEXT...   or use the bytes:  --tokenizer bytes");
     file = found[0];
@@ -74,8 +82,10 @@ std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& path) {
                     "there is no such file or folder\n"
                     "make one:  ropewalk tokenizer train --out tok TEXT...   or use the bytes:  --tokenizer bytes");
   }
-  // Any file name will do for a SentencePiece model; what is stored has the one name.
-  const std::string name = file.filename() == kBytesFile ? kBytesFile : kSentencePieceFile;
+  // Any file name will do for a SentencePiece model, any with .json for the other; what is stored has the one name.
+  const std::string name = file.filename() == kBytesFile ? kBytesFile
+                           : file.extension() == ".json" ? kJsonFile
+                                                         : kSentencePieceFile;
   try {
     return make_tokenizer({name, read_text(file, kMaxFile)});
   } catch (const UserError& why) {

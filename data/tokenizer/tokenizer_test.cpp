@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/base/check.hpp"
+#include "data/corpus/utf8.hpp"
 #include "data/tokenizer/tokenizer_test.hpp"
 #include "tests/support/error.hpp"
 #include "tests/support/files.hpp"
@@ -18,23 +19,6 @@ using test::kSmallVocab;
 using test::TemporaryFolder;
 using test::user_error_of;
 using testing::HasSubstr;
-
-void append_utf8(std::string& text, uint32_t c) {
-  const auto put = [&](uint32_t byte) { text += static_cast<char>(byte); };
-  if (c < 0x80) return put(c);
-  if (c < 0x800) {
-    put(0xC0 | c >> 6);
-  } else {
-    if (c < 0x10000) {
-      put(0xE0 | c >> 12);
-    } else {
-      put(0xF0 | c >> 18);
-      put(0x80 | (c >> 12 & 0x3F));
-    }
-    put(0x80 | (c >> 6 & 0x3F));
-  }
-  put(0x80 | (c & 0x3F));
-}
 
 std::vector<std::unique_ptr<Tokenizer>> tokenizers() {
   std::vector<std::unique_ptr<Tokenizer>> all;

@@ -71,7 +71,7 @@ struct Train {
       read_documents(file, text.documents(), [&](const TextPart& part) {
         if (bytes >= kMeasured) return;
         bytes += part.text.size();
-        tokens += tokenizer.encode(part.text).size();
+        tokens += tokenizer.encode_part(part.text, part.begins_document).size();
       });
     }
     return static_cast<double>(bytes) / static_cast<double>(std::max<uint64_t>(tokens, 1));

@@ -155,8 +155,8 @@ class Reader {
           json_fault(where + " is of " + in_quotes(piece), "which is no piece of the vocabulary");
         return known->second;
       };
-      const int32_t merged = id(left + right);
-      if (!special_[static_cast<size_t>(merged)]) out_.merges.push_back({id(left), id(right), merged});
+      const std::array ids = {id(left), id(right), id(left + right)};
+      if (!special_[static_cast<size_t>(ids[2])]) out_.merges.push_back(ids);
     }
   }
 

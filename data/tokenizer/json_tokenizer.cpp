@@ -217,7 +217,7 @@ class JsonTokenizer : public Tokenizer {
       if (!goes_on) ends.push_back(text.size());
       return;
     }
-    patterns_[0].split(text, goes_on, ends);
+    size_t known = patterns_[0].split(text, goes_on, ends);  // the piece behind the last one goes at least so far
     for (size_t i = 1; i < patterns_.size(); ++i) {
       std::vector<size_t> whole = std::move(ends), inside;
       ends.clear();
@@ -228,6 +228,10 @@ class JsonTokenizer : public Tokenizer {
         for (size_t place : inside) ends.push_back(begin + place);
         begin = end;
       }
+      if (!goes_on || known <= begin) continue;
+      inside.clear();
+      known = begin + patterns_[i].split(text.substr(begin, known - begin), true, inside);
+      for (size_t place : inside) ends.push_back(begin + place);
     }
   }
 

@@ -63,22 +63,23 @@ SplitPattern::SplitPattern(const std::string& pattern) : code_(std::make_unique<
 SplitPattern::~SplitPattern() = default;
 SplitPattern::SplitPattern(SplitPattern&&) noexcept = default;
 
-void SplitPattern::split(std::string_view text, bool goes_on, std::vector<size_t>& ends) const {
+size_t SplitPattern::split(std::string_view text, bool goes_on, std::vector<size_t>& ends) const {
   thread_local Scratch scratch;
   const uint32_t options = PCRE2_NO_UTF_CHECK | (goes_on ? PCRE2_PARTIAL_HARD : 0u);
-  const auto put = [&](size_t end) { ends.push_back(end); };
-  size_t at = 0;
+  const size_t* match = pcre2_get_ovector_pointer(scratch.match.get());
+  size_t at = 0, known = text.size();
   while (at < text.size()) {
     const int found = pcre2_match(code_->get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, options,
                                   scratch.match.get(), scratch.context.get());
+    if (found == PCRE2_ERROR_PARTIAL) known = match[0];
     if (found == PCRE2_ERROR_NOMATCH || found == PCRE2_ERROR_PARTIAL) break;
     if (found < 0) throw Error("PCRE2: " + error_text(found));
-    const size_t* match = pcre2_get_ovector_pointer(scratch.match.get());
     RW_CHECK(match[0] >= at && match[1] > match[0]);
-    if (match[0] > at) put(match[0]);
-    put(at = match[1]);
+    if (match[0] > at) ends.push_back(match[0]);
+    ends.push_back(at = match[1]);
   }
-  if (!goes_on && at < text.size()) put(text.size());
+  if (!goes_on && at < text.size()) ends.push_back(text.size());
+  return known;
 }
 
 }  // namespace rw

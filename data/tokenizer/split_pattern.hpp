@@ -16,8 +16,9 @@ class SplitPattern {
   SplitPattern(SplitPattern&&) noexcept;
 
   // Appends where the pieces of a UTF-8 text end: the matches, one after the other, and what lies between them. If the
-  // text goes on, then only of those pieces that are the same whatever follows.
-  void split(std::string_view text, bool goes_on, std::vector<size_t>& ends) const;
+  // text goes on, then only of those pieces that are the same whatever follows. Returns how far the piece behind them
+  // reaches at least.
+  size_t split(std::string_view text, bool goes_on, std::vector<size_t>& ends) const;
 
  private:
   struct Code;

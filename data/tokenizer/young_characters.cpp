@@ -3,18 +3,9 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "data/tokenizer/young_characters_table.hpp"
+
 namespace rw {
-
-namespace {
-
-struct Young {
-  uint32_t first, last;
-  const char* category;
-};
-
-#include "data/tokenizer/young_characters.inc"
-
-}  // namespace
 
 std::string young_characters(std::string_view category) {
   std::string members;

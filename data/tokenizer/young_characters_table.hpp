@@ -1,6 +1,15 @@
-// Made by make_young_characters. Do not edit.
+// Made by make_young_characters.
+#pragma once
+#include <cstdint>
+
+namespace rw {
+
 // clang-format off
-constexpr Young kYoung[] = {  // first, last, general category
+struct Young {
+  uint32_t first, last;
+  const char* category;
+};
+inline constexpr Young kYoung[] = {
     {0x1C89, 0x1C89, "Lu"},
     {0xA7CB, 0xA7CC, "Lu"},
     {0xA7DA, 0xA7DA, "Lu"},
@@ -128,7 +137,7 @@ constexpr Young kYoung[] = {  // first, last, general category
     {0x1FAF7, 0x1FAF8, "So"},
     {0x1FBCB, 0x1FBEF, "So"},
 };
-constexpr uint32_t kUnknownMarks[][2] = {  // marks that their NFC does not know
+inline constexpr uint32_t kUnknownMarks[][2] = {
     {0x7FD, 0x7FD},
     {0x898, 0x89F},
     {0x8CA, 0x8D3},
@@ -168,3 +177,5 @@ constexpr uint32_t kUnknownMarks[][2] = {  // marks that their NFC does not know
     {0x1E4EC, 0x1E4EF},
 };
 // clang-format on
+
+}  // namespace rw

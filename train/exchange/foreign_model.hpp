@@ -32,7 +32,8 @@ struct HfOptions {
 // Reads config.json, the safetensors and the tokenizer of a Hugging Face folder: llama, qwen2, qwen3, gpt2. Throws
 // UserError(Exit::data), naming the key or tensor, for whatever is asked for that Ropewalk does not compute.
 ForeignModel read_hf(const std::filesystem::path& folder, const HfOptions& options = {});
-ForeignModel read_gguf(const std::filesystem::path& file);  // architecture llama
+// A GGUF file of architecture llama. Throws as read_hf.
+ForeignModel read_gguf(const std::filesystem::path& file, bool tokenizer = true);
 
 // The model, in memory, for sequences of kVerifiedTokens (verify.hpp). Throws UserError: Exit::data if tensors and
 // configuration, or tokenizer and vocabulary, disagree; Exit::memory.

@@ -27,7 +27,7 @@ enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, strin
 const char* name_of(GgufType type);  // "u8", ..., "bool", "string", "array"
 
 // At most 40 characters of a text of a file, for messages: others than printable ASCII become "?".
-std::string printable(std::string_view text);
+std::string excerpt(std::string_view text);
 
 struct GgufValue {
   GgufType type = GgufType::u8;  // of the value, or of the elements of an array

@@ -53,7 +53,7 @@ class Keys {
   }
   void must_be(const std::string& key, std::initializer_list<std::string_view> only, const char* why) {
     const auto value = file_.text(take(key));
-    if (value && std::ranges::find(only, *value) == only.end()) throw bad(key, "'" + printable(*value) + "'", why);
+    if (value && std::ranges::find(only, *value) == only.end()) throw bad(key, "'" + excerpt(*value) + "'", why);
   }
   void harmless(std::initializer_list<const char*> keys) {
     for (const char* key : keys) left_.erase(key);
@@ -87,10 +87,10 @@ const ForeignTensor* find(const GgufFile& file, std::string_view name) {
 ModelConfig gguf_config(const GgufFile& file) {
   const std::string architecture = file.text("general.architecture").value_or("");
   if (architecture != "llama")
-    throw UserError(Exit::data, file.name() + ": architecture '" + printable(architecture) + "' is not known",
+    throw UserError(Exit::data, file.name() + ": architecture '" + excerpt(architecture) + "' is not known",
                     "of GGUF files, those of architecture llama can be read");
   if (const auto type = file.text("general.type"); type && *type != "model")
-    throw UserError(Exit::data, file.name() + " is no model, but '" + printable(*type) + "'");
+    throw UserError(Exit::data, file.name() + " is no model, but '" + excerpt(*type) + "'");
   if (file.integer("split.count").value_or(1) > 1)
     throw UserError(Exit::data, file.name() + " is one of several parts of a model", "models in one file can be read");
 
@@ -105,6 +105,11 @@ ModelConfig gguf_config(const GgufFile& file) {
   m.context = keys.size("context_length");
   m.norm_eps = keys.number("attention.layer_norm_rms_epsilon", {}, 0);
   m.rope_base = keys.number("rope.freq_base", 10000, 1);
+  if (m.heads % m.kv_heads != 0)
+    throw keys.bad("attention.head_count_kv", std::to_string(m.kv_heads),
+                   "it does not divide attention.head_count, " + std::to_string(m.heads));
+  if (m.head_width % 2 != 0)
+    throw keys.bad("attention.key_length", std::to_string(m.head_width), "rotation needs an even width of heads");
   const auto same_width = static_cast<double>(m.head_width);
   keys.must_be("attention.value_length", {same_width}, "heads have to be equally wide for keys and values");
   keys.must_be("rope.dimension_count", {same_width}, "heads have to be rotated as a whole");
@@ -118,11 +123,6 @@ ModelConfig gguf_config(const GgufFile& file) {
   keys.must_be("attention.causal", true, "only models that predict the next token are known");
   keys.must_be("use_parallel_residual", false, "attention and MLP come one after the other here");
   keys.harmless({"rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout"});
-  if (m.heads % m.kv_heads != 0)
-    throw keys.bad("attention.head_count_kv", std::to_string(m.kv_heads),
-                   "it does not divide attention.head_count, " + std::to_string(m.heads));
-  if (m.head_width % 2 != 0)
-    throw keys.bad("attention.key_length", std::to_string(m.head_width), "rotation needs an even width of heads");
   if (m.layers > static_cast<int64_t>(file.tensors().size()))
     throw keys.bad("block_count", std::to_string(m.layers),
                    "the file has only " + std::to_string(file.tensors().size()) + " tensors");

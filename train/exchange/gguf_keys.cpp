@@ -108,7 +108,7 @@ std::optional<T> first_of(std::vector<T> values) {
 
 }  // namespace
 
-std::string printable(std::string_view text) {
+std::string excerpt(std::string_view text) {
   std::string out(text.substr(0, 40));
   for (char& c : out)
     if (c < ' ' || c > '~') c = '?';

@@ -49,7 +49,7 @@ std::optional<Vocabulary> gguf_vocabulary(const GgufFile& file, int64_t rows) {
   const std::string kind = file.text(key_of("model")).value_or("none");
   if (kind == "none" || kind == "no_vocab") return {};
   if (kind != "llama" && kind != "gpt2")
-    throw UserError(Exit::data, file.name() + ": tokenizer '" + printable(kind) + "' is not known",
+    throw UserError(Exit::data, file.name() + ": tokenizer '" + excerpt(kind) + "' is not known",
                     "llama (SentencePiece) and gpt2 (byte pairs) are");
   Vocabulary v;
   v.kind = kind == "gpt2" ? Vocabulary::Kind::byte_pairs : Vocabulary::Kind::sentencepiece;

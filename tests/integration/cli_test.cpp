@@ -205,5 +205,19 @@ TEST_F(Cli, StartsQuickly) {
   EXPECT_LT(best, 1.0);  // takes some 10 ms; the limit leaves room for a busy machine and for sanitizers
 }
 
+TEST_F(Cli, TheManualHasEveryCommand) {
+  const std::string manual = at({"--man"}).out;
+  EXPECT_EQ(first_line(manual), ".TH ROPEWALK 1 \"\" \"ropewalk " RW_VERSION "\" \"User Commands\"");
+  for (const char* part :
+       {".SS \"ropewalk pretrain\"\n", ".SS \"ropewalk tokenizer train\"\n", ".SS \"ropewalk import hf\"\n",
+        "\\fB\\-\\-lr NUMBER\\fR", "\nropewalk generate runs/first\n", ".TP\n75\n"})
+    EXPECT_NE(manual.find(part), manual.npos) << part;
+  for (size_t at = 0; (at = manual.find("\n.", at)) != manual.npos; ++at) {
+    const std::string macro = manual.substr(at + 2, 2);
+    EXPECT_TRUE(macro == "TP" || macro == "PP" || macro == "SH" || macro == "SS" || macro == "EX" || macro == "EE")
+        << macro;
+  }
+}
+
 }  // namespace
 }  // namespace rw::test

@@ -1,9 +1,6 @@
 """What `ropewalk eval --per-token` says of a run, PyTorch says too: h5py reads the weights and the tokens, the decoder
 of tests/golden, written from the formulas, has the same loss at every token."""
 import json
-import os
-import random
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -13,30 +10,18 @@ import h5py
 import numpy
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[k] / d) for k, d in ((1, "golden"), (0, "."))]
 from decoder import IGNORE, Decoder, shapes
+from ropewalk import prepare, ropewalk
 
 SHAPE = ["--layers", "2", "--width", "32", "--heads", "4", "--head-width", "8", "--hidden", "48", "--context", "32"]
 LLAMA = ["--kv-heads", "2", "--rope-base", "100"]
 BIASES = ["--kv-heads", "1", "--no-tied", "--attention-bias", "qkv", "--mlp-bias", "--qk-norm", "--rope-layout",
           "interleaved", "--dropout", "0.1"]
-GPT = ["--kv-heads", "4", "--norm", "layer", "--mlp", "gelu", "--attention-bias", "qkv", "--mlp-bias", "--positions",
+GPT = ["--kv-heads", "4", "--norm", "layer", "--mlp", "gelu", "--attention-bias", "all", "--mlp-bias", "--positions",
        "learned"]
 TRAIN = ["--steps", "20", "--batch", "256", "--lr", "0.01", "--warmup", "2", "--eval-every", "20",
          "--sample-tokens", "0"]
-
-
-def ropewalk(*arguments):
-    done = subprocess.run([os.environ["ROPEWALK_BINARY"], *map(str, arguments)], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return done.stdout
-
-
-def documents(seed):
-    draw = random.Random(seed)
-    words = "the rope walk turns a strand of hemp into yarn caf\u00e9 and".split()
-    return ["".join(draw.choice(words) + " " for _ in range(draw.randrange(3, 40))) + "\n" for _ in range(60)]
 
 
 def windows(tokens, starts, context, stride):
@@ -60,9 +45,7 @@ class Eval(unittest.TestCase):
     def setUpClass(cls):
         cls.holder = tempfile.TemporaryDirectory()
         cls.folder = Path(cls.holder.name)
-        (cls.folder / "text.txt").write_text("%\n".join(documents(1)))
-        ropewalk("data", "prepare", "--tokenizer", "bytes", "--document-separator", "%", "--val", "0.3", "--out",
-                 cls.folder / "data", cls.folder / "text.txt")
+        prepare(cls.folder)
 
     @classmethod
     def tearDownClass(cls):

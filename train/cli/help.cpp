@@ -29,6 +29,8 @@ void add_row(std::string& out, const std::string& term, const std::string& meani
   out += line + '\n';
 }
 
+}  // namespace
+
 std::string term_of(const CLI::Option& option) {
   if (option.get_positional()) return option.get_name(true);
   std::string out;
@@ -46,8 +48,6 @@ std::string meaning_of(const CLI::Option& option) {
   if (!option.get_default_str().empty()) out += " [" + option.get_default_str() + "]";
   return out;
 }
-
-}  // namespace
 
 std::string command_path(const CLI::App& app) {
   return app.get_parent() ? command_path(*app.get_parent()) + " " + app.get_name() : app.get_name();

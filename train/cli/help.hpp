@@ -9,6 +9,13 @@ class Help : public CLI::FormatterBase {
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
 
+// "--lr NUMBER", and what it means.
+std::string term_of(const CLI::Option& option);
+std::string meaning_of(const CLI::Option& option);
+
+// The manual page of the whole program, in roff: the same texts.
+std::string manual(const CLI::App& app);
+
 std::string command_path(const CLI::App& app);  // "ropewalk config show"
 
 }  // namespace rw::cli

@@ -39,7 +39,7 @@ CLI::App* group_of(CLI::App& app, const std::string& name) {
 Exit parse_and_run(int argc, const char* const* argv) {
   Global global;
   global.arguments.assign(argv, argv + argc);
-  bool version = false;
+  bool version = false, man = false;
 
   CLI::App app("trains small transformers from scratch", "ropewalk");
   app.formatter(std::make_shared<Help>());
@@ -47,6 +47,7 @@ Exit parse_and_run(int argc, const char* const* argv) {
   app.footer(kExamples);
   app.require_subcommand(0, 1);
   app.add_flag("--version", version, "show versions of program and libraries, and end");
+  app.add_flag("--man", man, "print the manual page, for man -l -, and end");
   const auto add_global = [&](CLI::App& to) {
     to.add_flag("--json", global.json, "results as JSON on stdout, progress as JSON Lines on stderr");
     to.add_flag("--quiet", global.quiet, "warnings and errors only");
@@ -77,6 +78,10 @@ Exit parse_and_run(int argc, const char* const* argv) {
   }
   if (version) {
     print(global.json ? version_json() : version_text());
+    return Exit::ok;
+  }
+  if (man) {
+    print(manual(app));
     return Exit::ok;
   }
   for (const auto& [leaf, command] : leaves)

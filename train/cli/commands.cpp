@@ -16,6 +16,10 @@ Command generate_command();
 Command inspect_command();
 Command estimate_command();
 Command import_hf_command();
+Command export_hf_command();
+Command export_safetensors_command();
+Command export_npy_command();
+Command convert_command();
 Command presets_command();
 Command config_show_command();
 Command config_check_command();
@@ -29,6 +33,8 @@ std::vector<Command> commands() {
           resume_command(),           eval_command(),
           generate_command(),         inspect_command(),
           estimate_command(),         import_hf_command(),
+          export_hf_command(),        export_safetensors_command(),
+          export_npy_command(),       convert_command(),
           presets_command(),          config_show_command(),
           config_check_command(),     config_diff_command()};
 }

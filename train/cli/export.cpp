@@ -1,0 +1,163 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/file/atomic.hpp"
+#include "train/cli/command.hpp"
+#include "train/cli/text_options.hpp"
+#include "train/exchange/foreign_model.hpp"
+#include "train/exchange/verify.hpp"
+#include "train/exchange/write_hf.hpp"
+
+namespace rw::cli {
+namespace {
+
+LoadedModel load(const std::string& checkpoint) {
+  LoadedModel loaded = load_model(checkpoint);
+  for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
+  return loaded;
+}
+
+std::string file_names(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+struct Export {
+  std::string checkpoint, out;
+
+  void add_options(CLI::App& app) {
+    app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
+    app.add_option("-o,--out", out, "new folder")->required();
+  }
+};
+
+struct TypedExport : Export {
+  std::string dtype;
+  int64_t shard = 5'000'000'000;
+
+  void add_options(CLI::App& app) {
+    Export::add_options(app);
+    app.add_option("--dtype", dtype, "f32, bf16 or f16; by default as the checkpoint has each tensor")
+        ->check(CLI::IsMember({"f32", "bf16", "f16"}));
+    add_number(app, "--shard", shard, Unit::count, "bytes of a file; a larger model is written in several");
+  }
+  HfExport options() const {
+    if (shard < 1) throw UserError(Exit::usage, "--shard is " + std::to_string(shard), "it must be at least 1");
+    HfExport o{.shard = static_cast<uint64_t>(shard)};
+    if (!dtype.empty()) o.type = value_type(dtype);
+    return o;
+  }
+};
+
+struct ExportHf : TypedExport {
+  Exit run(const Global& global) {
+    const HfExport wanted = options();
+    LoadedModel loaded = load(checkpoint);
+    write_hf(loaded, out, wanted);
+    const LoadedModel again = instantiate(read_hf(out));
+    const LogitDifference difference = compare_logits(loaded.model, again.model);
+    const std::string verified = verdict(difference, most_difference(wanted.type));
+    if (global.json) {
+      print(nlohmann::ordered_json{{"folder", out},
+                                   {"compared_tokens", difference.tokens},
+                                   {"largest_difference", difference.largest},
+                                   {"largest_logit", difference.scale}}
+                .dump() +
+            "\n");
+      return Exit::ok;
+    }
+    print("wrote    " + out + " (" + file_names(out) + ")\nverify   read again and " + verified +
+          "\nconfig   for transformers 4.43 and later, and 5\n");
+    if (!loaded.tokenizer) print_warning("the checkpoint has no tokenizer: none was written");
+    if (loaded.model.config.dropout > 0)
+      print("note     dropout " + std::to_string(loaded.model.config.dropout) +
+            " is a matter of training here: it is not part of the exported model\n");
+    return Exit::ok;
+  }
+};
+
+struct ExportSafetensors : TypedExport {
+  Exit run(const Global& global) {
+    LoadedModel loaded = load(checkpoint);
+    write_plain_safetensors(loaded, out, options());
+    print(global.json ? nlohmann::ordered_json{{"folder", out}}.dump() + "\n"
+                      : "wrote    " + out + " (" + file_names(out) + ")\n");
+    return Exit::ok;
+  }
+};
+
+struct ExportNpy : Export {
+  Exit run(const Global& global) {
+    LoadedModel loaded = load(checkpoint);
+    write_npy_folder(loaded, out);
+    print(global.json ? nlohmann::ordered_json{{"folder", out}}.dump() + "\n" : "wrote    " + out + "\n");
+    return Exit::ok;
+  }
+};
+
+// Weights in another type; optimizer state goes, which would need the old one.
+struct Convert : Export {
+  std::string dtype = "bf16";
+
+  void add_options(CLI::App& app) {
+    Export::add_options(app);
+    app.add_option("--dtype", dtype, "f32 or bf16")->check(CLI::IsMember({"f32", "bf16"}))->capture_default_str();
+  }
+
+  Exit run(const Global& global) {
+    LoadedModel loaded = load(checkpoint);
+    std::vector<StateTensor> state;
+    loaded.model.each([&](const Param& param) { add_state(state, param); });
+    std::vector<Buffer> buffers;
+    for (StateTensor& tensor : state) {
+      if (dtype == "bf16") {
+        tensor.value = buffers.emplace_back(narrowed(tensor.value));
+      } else if (tensor.value.dtype == DType::f64) {
+        const View wide = tensor.value;
+        tensor.value = buffers.emplace_back(Device{}, wide.shape, DType::f32);
+        std::copy_n(wide.as<double>().data, wide.shape.elements(), tensor.value.as<float>().data);
+      }
+    }
+    std::vector<TokenizerFile> tokenizer;
+    if (loaded.tokenizer) tokenizer.push_back(loaded.tokenizer->file());
+    CheckpointMeta meta = loaded.meta;
+    meta.parent = loaded.folder.string();
+    meta.command = shell_words(global.arguments);
+    meta.version = RW_VERSION;
+    SavedCheckpoint saved;
+    write_new_folder(out, [&](const std::filesystem::path& folder) {
+      saved = save_checkpoint(folder / "checkpoints", meta, state, tokenizer);
+      if (loaded.tokenizer) save_tokenizer(loaded.tokenizer->file(), folder / "tokenizer");
+    });
+    const std::string written = (std::filesystem::path(out) / "checkpoints" / saved.folder.filename()).string();
+    print(global.json ? nlohmann::ordered_json{{"checkpoint", written}, {"bytes", saved.bytes}}.dump() + "\n"
+                      : "wrote    " + written + ", " + byte_text(saved.bytes) + ", weights only\n");
+    return Exit::ok;
+  }
+};
+
+}  // namespace
+
+Command export_hf_command() {
+  return make_command<ExportHf>(
+      "export hf", "a folder that Hugging Face transformers opens",
+      "ropewalk export hf runs/first --out first-hf\nropewalk export hf runs/first --dtype bf16 --out first-hf\n");
+}
+Command export_safetensors_command() {
+  return make_command<ExportSafetensors>("export safetensors", "the tensors by Ropewalk's own names",
+                                         "ropewalk export safetensors runs/first --out tensors\n");
+}
+Command export_npy_command() {
+  return make_command<ExportNpy>("export npy", "each tensor as an array for numpy.load",
+                                 "ropewalk export npy runs/first --out arrays\n");
+}
+Command convert_command() {
+  return make_command<Convert>("convert", "a checkpoint's weights in another number type",
+                               "ropewalk convert runs/first --dtype bf16 --out first-bf16\n");
+}
+
+}  // namespace rw::cli

@@ -16,7 +16,9 @@ Command generate_command();
 Command inspect_command();
 Command estimate_command();
 Command import_hf_command();
+Command import_gguf_command();
 Command export_hf_command();
+Command export_gguf_command();
 Command export_safetensors_command();
 Command export_npy_command();
 Command convert_command();
@@ -33,7 +35,8 @@ std::vector<Command> commands() {
           resume_command(),           eval_command(),
           generate_command(),         inspect_command(),
           estimate_command(),         import_hf_command(),
-          export_hf_command(),        export_safetensors_command(),
+          import_gguf_command(),      export_hf_command(),
+          export_gguf_command(),      export_safetensors_command(),
           export_npy_command(),       convert_command(),
           presets_command(),          config_show_command(),
           config_check_command(),     config_diff_command()};

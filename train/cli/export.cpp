@@ -4,6 +4,7 @@
 #include "core/file/atomic.hpp"
 #include "train/cli/command.hpp"
 #include "train/cli/text_options.hpp"
+#include "train/exchange/export_gguf.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/exchange/verify.hpp"
 #include "train/exchange/write_hf.hpp"
@@ -80,6 +81,42 @@ struct ExportHf : TypedExport {
   }
 };
 
+struct ExportGguf {
+  std::string checkpoint, out, dtype;
+
+  void add_options(CLI::App& app) {
+    app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
+    app.add_option("-o,--out", out, "new file")->required();
+    app.add_option("--dtype", dtype,
+                   "of matrices: f32, bf16, f16 or q8_0; by default bf16 if the checkpoint is, else f32")
+        ->check(CLI::IsMember({"f32", "bf16", "f16", "q8_0"}));
+  }
+
+  Exit run(const Global& global) {
+    const std::optional<ValueType> type = dtype.empty() ? std::nullopt : value_type(dtype);
+    LoadedModel loaded = load(checkpoint);
+    const std::vector<std::string> notes = export_gguf(loaded, out, type);
+    const LogitDifference difference = compare_logits(loaded.model, instantiate(read_gguf(out)).model);
+    const std::string verified = verdict(difference, most_difference(type));
+    if (global.json) {
+      print(nlohmann::ordered_json{{"file", out},
+                                   {"bytes", std::filesystem::file_size(out)},
+                                   {"compared_tokens", difference.tokens},
+                                   {"largest_difference", difference.largest},
+                                   {"largest_logit", difference.scale},
+                                   {"notes", notes}}
+                .dump() +
+            "\n");
+      return Exit::ok;
+    }
+    print("wrote    " + out + ", " + byte_text(std::filesystem::file_size(out)) + "\nverify   read again and " +
+          verified + "\n");
+    for (const std::string& note : notes) print("note     " + note + "\n");
+    if (!loaded.tokenizer) print_warning("the checkpoint has no tokenizer: none was written");
+    return Exit::ok;
+  }
+};
+
 struct ExportSafetensors : TypedExport {
   Exit run(const Global& global) {
     LoadedModel loaded = load(checkpoint);
@@ -146,6 +183,11 @@ Command export_hf_command() {
   return make_command<ExportHf>(
       "export hf", "a folder that Hugging Face transformers opens",
       "ropewalk export hf runs/first --out first-hf\nropewalk export hf runs/first --dtype bf16 --out first-hf\n");
+}
+Command export_gguf_command() {
+  return make_command<ExportGguf>("export gguf", "one file that llama.cpp and its kin open",
+                                  "ropewalk export gguf runs/first --out first.gguf\nropewalk export gguf runs/first "
+                                  "--dtype q8_0 --out first.gguf\n");
 }
 Command export_safetensors_command() {
   return make_command<ExportSafetensors>("export safetensors", "the tensors by Ropewalk's own names",

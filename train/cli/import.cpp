@@ -9,6 +9,23 @@
 namespace rw::cli {
 namespace {
 
+Exit finish(const Global& global, const ForeignModel& model, const std::string& out) {
+  const SavedCheckpoint saved = import_model(model, out, shell_words(global.arguments));
+  for (const std::string& note : model.notes) print_warning(note);
+  if (global.json) {
+    print(nlohmann::ordered_json{{"checkpoint", saved.folder.string()},
+                                 {"parameters", parameter_count(model.config)},
+                                 {"notes", model.notes}}
+              .dump() +
+          "\n");
+  } else {
+    print("model    " + describe(model.config) + "\nwrote    " + saved.folder.string() + ", " + byte_text(saved.bytes) +
+          "\nnext:    ropewalk generate " + out + "   |   ropewalk finetune --from " + out +
+          " --data DATA --out RUN\n");
+  }
+  return Exit::ok;
+}
+
 struct ImportHf {
   std::string folder, out;
   std::vector<std::string> ignored;
@@ -23,21 +40,21 @@ struct ImportHf {
 
   Exit run(const Global& global) {
     const ForeignModel model = read_hf(folder, {.ignored = ignored, .tokenizer = !no_tokenizer});
-    const SavedCheckpoint saved = import_model(model, out, shell_words(global.arguments));
-    for (const std::string& note : model.notes) print_warning(note);
-    if (global.json) {
-      print(nlohmann::ordered_json{{"checkpoint", saved.folder.string()},
-                                   {"parameters", parameter_count(model.config)},
-                                   {"notes", model.notes}}
-                .dump() +
-            "\n");
-    } else {
-      print("model    " + describe(model.config) + "\nwrote    " + saved.folder.string() + ", " +
-            byte_text(saved.bytes) + "\nnext:    ropewalk generate " + out + "   |   ropewalk finetune --from " + out +
-            " --data DATA --out RUN\n");
-    }
-    return Exit::ok;
+    return finish(global, model, out);
   }
+};
+
+struct ImportGguf {
+  std::string file, out;
+  bool no_tokenizer = false;
+
+  void add_options(CLI::App& app) {
+    app.add_option("FILE", file, "a GGUF file of architecture llama: f32, f16, bf16, q8_0, q4_0, q4_1")->required();
+    app.add_option("-o,--out", out, "new folder, for the checkpoint and the tokenizer")->required();
+    app.add_flag("--no-tokenizer", no_tokenizer, "the model only");
+  }
+
+  Exit run(const Global& global) { return finish(global, read_gguf(file, !no_tokenizer), out); }
 };
 
 }  // namespace
@@ -45,6 +62,10 @@ struct ImportHf {
 Command import_hf_command() {
   return make_command<ImportHf>("import hf", "a model of Hugging Face becomes a checkpoint",
                                 "ropewalk import hf SmolLM2-135M --out smol\n");
+}
+Command import_gguf_command() {
+  return make_command<ImportGguf>("import gguf", "a GGUF file becomes a checkpoint",
+                                  "ropewalk import gguf smollm2.gguf --out smol\n");
 }
 
 }  // namespace rw::cli

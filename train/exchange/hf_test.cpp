@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file/json.hpp"
-#include "layers/parameters.hpp"
+#include "tests/support/drawn_model.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
 #include "train/checkpoint/model_json.hpp"
@@ -47,32 +47,6 @@ const Kind kKinds[] = {
     {"gpt2", as_gpt2, "GPT2LMHeadModel"},
     {"gpt2_untied_gelu", [](ModelConfig& c) { as_gpt2(c), c.tied = false, c.mlp = MlpKind::gelu; }, "GPT2LMHeadModel"},
 };
-
-// A model with drawn weights, none of them at its initial constant.
-LoadedModel drawn(const ModelConfig& config, DType stored = DType::f32) {
-  Model model(config);
-  Buffer value({}, {lay_out_parameters(model).elements}, DType::f32);
-  bind_parameters(model, value, {});
-  initialise_parameters(model, 3);
-  const View all = value;
-  std::mt19937 random(4);
-  std::normal_distribution<float> normal(0, 0.1f);
-  for (int64_t i = 0; i < all.shape.elements(); ++i) {
-    float& v = all.as<float>().data[i];
-    v += normal(random);
-    if (stored == DType::bf16) v = static_cast<float>(bf16(v));
-  }
-  model.prepare_positions({}, DType::f32, config.context);
-  std::map<std::string, DType, std::less<>> types;
-  for (const auto& [name, view] : parts_by_name(model)) types.emplace(name, stored);
-  return {.folder = "drawn",
-          .meta = {},
-          .stored = std::move(types),
-          .value = std::move(value),
-          .model = std::move(model),
-          .tokenizer = make_bytes_tokenizer(),
-          .skipped = {}};
-}
 
 ModelConfig config_of(const Kind& kind) {
   ModelConfig config = tiny_config();

@@ -91,7 +91,8 @@ void write_npy_folder(LoadedModel& loaded, const fs::path& folder) {
 
 double most_difference(std::optional<ValueType> type) {
   if (!type || *type == ValueType::f32) return 1e-4;
-  return *type == ValueType::f16 ? 0.02 : 0.1;
+  if (*type == ValueType::f16) return 0.02;
+  return *type == ValueType::bf16 ? 0.1 : 0.3;
 }
 
 }  // namespace rw

@@ -14,6 +14,8 @@ Command resume_command();
 Command eval_command();
 Command generate_command();
 Command inspect_command();
+Command report_command();
+Command doctor_command();
 Command estimate_command();
 Command import_hf_command();
 Command import_gguf_command();
@@ -34,6 +36,7 @@ std::vector<Command> commands() {
           data_sample_command(),      pretrain_command(),
           resume_command(),           eval_command(),
           generate_command(),         inspect_command(),
+          report_command(),           doctor_command(),
           estimate_command(),         import_hf_command(),
           import_gguf_command(),      export_hf_command(),
           export_gguf_command(),      export_safetensors_command(),

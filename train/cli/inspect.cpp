@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "train/checkpoint/difference.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/cli/command.hpp"
@@ -37,19 +38,82 @@ Statistics statistics_of(CView v) {
   return s;
 }
 
+nlohmann::ordered_json to_json(const std::vector<CheckpointDifference::Text>& differences) {
+  auto json = nlohmann::ordered_json::array();
+  for (const auto& d : differences) json.push_back({{"name", d.name}, {"a", d.a}, {"b", d.b}});
+  return json;
+}
+
+std::string difference_json(const Checkpoint& a, const Checkpoint& b, const CheckpointDifference& d) {
+  using Json = nlohmann::ordered_json;
+  const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
+  Json json = {{"a", a.folder().string()},  {"b", b.folder().string()},        {"meta", to_json(d.facts)},
+               {"model", to_json(d.model)}, {"settings", to_json(d.settings)}, {"only_a", d.only_a},
+               {"only_b", d.only_b},        {"shapes", to_json(d.shapes)},     {"dtypes", to_json(d.dtypes)},
+               {"equal", d.equal},          {"relative", number(d.relative)},  {"tensors", Json::array()}};
+  for (const TensorDifference& t : d.tensors)
+    json["tensors"].push_back({{"name", t.name}, {"relative", number(t.relative)}, {"max", number(t.most)}});
+  return json.dump() + "\n";
+}
+
+std::string difference_text(const Checkpoint& a, const Checkpoint& b, const CheckpointDifference& d) {
+  std::string out = "a  " + a.folder().string() + "\nb  " + b.folder().string() + "\n";
+  char line[512];
+  const auto texts = [&](const char* title, const std::vector<CheckpointDifference::Text>& differences) {
+    if (!differences.empty()) out += std::string("\n") + title + "\n";
+    for (const auto& t : differences) {
+      std::string name = t.name;
+      name.resize(std::max<size_t>(name.size(), 16), ' ');
+      const auto shown = [](const std::string& text) { return text.empty() ? std::string("\"\"") : text; };
+      out += "  " + name + "  " + shown(t.a) + " -> " + shown(t.b) + "\n";
+    }
+  };
+  texts("checkpoint", d.facts);
+  texts("model", d.model);
+  texts("settings", d.settings);
+  texts("shapes", d.shapes);
+  texts("types", d.dtypes);
+  for (const auto& [title, names] : {std::pair{"only in a", &d.only_a}, {"only in b", &d.only_b}}) {
+    if (!names->empty()) out += std::string("\n") + title + "\n";
+    for (const std::string& name : *names) out += "  " + name + "\n";
+  }
+  if (!d.tensors.empty()) {
+    std::snprintf(line, sizeof line, "\n%-52s %13s %13s\n", "tensor", "|a-b| / |a|", "max |a-b|");
+    out += line;
+  }
+  for (const TensorDifference& t : d.tensors) {
+    std::snprintf(line, sizeof line, "%-52s %13.4g %13.4g\n", t.name.c_str(), t.relative, t.most);
+    out += line;
+  }
+  const size_t compared = d.tensors.size() + static_cast<size_t>(d.equal);
+  std::snprintf(line, sizeof line, "\n%lld of %zu tensors are equal bit for bit; all together |a-b| / |a| = %.4g\n",
+                static_cast<long long>(d.equal), compared, d.relative);
+  return out + line;
+}
+
 struct Inspect {
-  std::string path;
+  std::string path, other;
   bool tensors = false, settings = false;
 
   void add_options(CLI::App& app) {
     app.add_option("CHECKPOINT", path, "a run, its checkpoints, or one of them")->required();
     app.add_flag("--tensors", tensors, "every tensor, with mean, deviation and range");
     app.add_flag("--settings", settings, "the settings it was trained with, as TOML");
+    app.add_option("--diff", other, "compare with this checkpoint or run: settings, and each tensor of the weights")
+        ->type_name("CHECKPOINT")
+        ->excludes("--tensors", "--settings");
   }
 
   Exit run(const Global& global) {
     std::vector<std::string> skipped;
     const Checkpoint checkpoint = Checkpoint::open(path, &skipped);
+    if (!other.empty()) {
+      const Checkpoint second = Checkpoint::open(other, &skipped);
+      for (const std::string& why : skipped) print_warning("passed over " + why);
+      const CheckpointDifference d = difference(checkpoint, second);
+      print(global.json ? difference_json(checkpoint, second, d) : difference_text(checkpoint, second, d));
+      return Exit::ok;
+    }
     for (const std::string& why : skipped) print_warning("passed over " + why);
     const CheckpointMeta& meta = checkpoint.meta();
     const ModelConfig config = model_from_json(meta.model);
@@ -115,7 +179,8 @@ struct Inspect {
 
 Command inspect_command() {
   return make_command<Inspect>("inspect", "what is in a checkpoint",
-                               "ropewalk inspect runs/first\nropewalk inspect runs/first --tensors\n");
+                               "ropewalk inspect runs/first\nropewalk inspect runs/first --tensors\n"
+                               "ropewalk inspect runs/first --diff runs/second\n");
 }
 
 }  // namespace rw::cli

@@ -1,41 +1,11 @@
-#include <dnnl.h>
-#include <hwy/highway.h>
-#include <toml++/toml.h>
-#include <xxhash.h>
-#include <zlib.h>
-#include <zstd.h>
-
-#include <CLI/Version.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/base/isa.hpp"
-#include "core/file/hdf5_layout.hpp"
 #include "train/cli/command.hpp"
+#include "train/loop/libraries.hpp"
 
 namespace rw::cli {
 namespace {
-
-std::string dotted(unsigned major, unsigned minor, unsigned patch) {
-  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);
-}
-
-// Those of shared libraries are asked from the library that was loaded.
-std::vector<std::pair<std::string, std::string>> libraries() {
-  const dnnl_version_t* dnnl = dnnl_version();
-  const unsigned xxhash = XXH_versionNumber();
-  return {
-      {"oneDNN", dotted(static_cast<unsigned>(dnnl->major), static_cast<unsigned>(dnnl->minor),
-                        static_cast<unsigned>(dnnl->patch))},
-      {"Highway", dotted(HWY_MAJOR, HWY_MINOR, HWY_PATCH)},
-      {"HDF5", hdf5_version()},
-      {"SentencePiece", RW_SENTENCEPIECE_VERSION},
-      {"CLI11", CLI11_VERSION},
-      {"toml++", dotted(TOML_LIB_MAJOR, TOML_LIB_MINOR, TOML_LIB_PATCH)},
-      {"nlohmann-json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
-      {"zlib", zlibVersion()},
-      {"zstd", ZSTD_versionString()},
-      {"xxHash", dotted(xxhash / 10000, xxhash / 100 % 100, xxhash % 100)}};
-}
 
 constexpr const char* kCompiler = "g++ " __VERSION__;
 

@@ -212,6 +212,19 @@ TEST(RunToml, ReadsBackToTheSameBits) {
   EXPECT_EQ(text.find("tokens = "), text.find("eval_tokens = ") + 5) << text;
 }
 
+TEST(RunToml, OriginsComeBack) {
+  const Resolved saved = resolve(std::vector{command_line(
+      {{"size", "50m"}, {"context", "512"}, {"time", "90s"}, {"sample_prompt", "a \\ \"b\"  # c"}, {"out", "# x"}})});
+  const Resolved back = resolve(std::vector{parse_run_toml(to_toml(saved))});
+  for (const auto& [name, origin] : saved.origins) {
+    if (name == "steps" || name == "tokens") continue;  // time holds
+    EXPECT_EQ(back.origins.at(name), origin) << name;
+  }
+  EXPECT_EQ(to_toml(back), to_toml(saved));
+  EXPECT_EQ(parse_run_toml("[train]\nseed = 3\n").values.at(0).origin, "run.toml:2");  // by hand
+  EXPECT_EQ(parse_run_toml("[train]\nseed = \"x\" # y").problems.size(), 1u);
+}
+
 TEST(RunToml, TellsWhatMayChangeOnResume) {
   const Resolved saved = resolve({});
   EXPECT_TRUE(settings_difference(saved.settings, saved.settings).empty());

@@ -36,6 +36,18 @@ std::string toml_value(Unit unit, const Field& field) {
   return toml_string(text);
 }
 
+// What stands behind the value of a line that to_toml wrote; empty if nothing does.
+std::string_view comment_of(std::string_view line) {
+  size_t at = line.find('=');
+  if (at == line.npos) return {};
+  at = std::min(line.find_first_not_of(' ', at + 1), line.size());
+  if (at < line.size() && line[at] == '"')
+    for (++at; at < line.size() && line[at] != '"'; ++at)
+      if (line[at] == '\\') ++at;
+  const size_t comment = line.find("# ", std::min(at, line.size()));
+  return comment == line.npos ? std::string_view() : line.substr(comment + 2);
+}
+
 bool is_unset_length(const Setting& setting, const Field& field) {
   if (setting.name == "tokens" || setting.name == "steps") return *std::get<int64_t*>(field) == 0;
   return setting.name == "time" && *std::get<double*>(field) == 0;
@@ -74,6 +86,22 @@ std::string to_toml(const Resolved& resolved, const TomlOptions& options) {
     out += line + '\n';
   });
   return out;
+}
+
+ConfigLayer parse_run_toml(std::string_view text) {
+  constexpr std::string_view kFile = "run.toml";
+  std::vector<std::string_view> lines;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  ConfigLayer layer = parse_toml(text, std::string(kFile));
+  for (Assignment& value : layer.values) {
+    const size_t line = std::stoul(value.origin.substr(kFile.size() + 1));  // run.toml:14
+    if (const std::string_view from = comment_of(lines.at(line - 1)); !from.empty()) value.origin = from;
+  }
+  return layer;
 }
 
 std::vector<SettingDifference> settings_difference(const Settings& before, const Settings& after) {

@@ -12,6 +12,9 @@ struct TomlOptions {
 // Reads back (parse_toml, resolve) to the same settings, bit for bit. Behind each value stands its origin.
 std::string to_toml(const Resolved& resolved, const TomlOptions& options = {});
 
+// As parse_toml, of a run.toml: each value has the origin that stands behind it.
+ConfigLayer parse_run_toml(std::string_view text);
+
 struct SettingDifference {
   std::string name, before, after;
   bool may_change_on_resume;

@@ -1,5 +1,6 @@
 #include "train/loop/machine.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -33,6 +34,15 @@ constexpr Category kCategories[] = {{"weights", &MemoryPlan::weights}, {"gradien
 double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+
+std::string processor_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("model name")) return line.substr(std::min(line.find(':') + 2, line.size()));
+  return "unknown";
+}
+
+double total_memory() { return proc_value("/proc/meminfo", "MemTotal", std::numeric_limits<double>::infinity()); }
 double available_memory() {
   return proc_value("/proc/meminfo", "MemAvailable", std::numeric_limits<double>::infinity());
 }

@@ -6,9 +6,11 @@
 
 namespace rw {
 
-double monotonic_seconds();  // of a clock that never goes back
-double available_memory();   // bytes that can be taken without swapping; infinity if the system does not say
-double resident_memory();    // bytes of this process; NaN if the system does not say
+double monotonic_seconds();    // of a clock that never goes back
+std::string processor_name();  // "unknown" if the system does not say
+double total_memory();         // bytes; infinity if the system does not say
+double available_memory();     // bytes that can be taken without swapping; infinity if the system does not say
+double resident_memory();      // bytes of this process; NaN if the system does not say
 
 // Throws UserError(Exit::memory) unless `bytes` are available; `advice` says how to need less.
 void check_memory(size_t bytes, const std::string& advice);

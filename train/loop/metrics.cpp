@@ -16,15 +16,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr uint64_t kLargest = uint64_t{1} << 30;  // bytes of a file that is still read
+constexpr uint64_t kLargest = uint64_t{1} << 30;  // bytes of a file that a run still goes on with
+constexpr uint64_t kBlock = uint64_t{1} << 20;    // bytes read at once
 
 // Calls f(step, object, line with its end) for each line that is whole.
 template <class F>
-void for_lines(const std::string& text, F&& f) {
+void for_lines(std::string_view text, F&& f) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = text.find('\n', begin);
-    if (end == std::string::npos) return;
-    const std::string_view line = std::string_view(text).substr(begin, end + 1 - begin);
+    if (end == std::string_view::npos) return;
+    const std::string_view line = text.substr(begin, end + 1 - begin);
     const Json json = Json::parse(line, nullptr, false);
     begin = end + 1;
     if (!json.is_object()) continue;
@@ -76,17 +77,32 @@ std::optional<double> MetricsRow::find(std::string_view name) const {
   return metric->value;
 }
 
+void for_metrics(const fs::path& file, const std::function<void(const MetricsRow&)>& f) {
+  const File source = File::open(file);
+  const uint64_t size = source.size();
+  std::string text;
+  for (uint64_t at = 0; at < size;) {
+    const size_t rest = text.size(), count = static_cast<size_t>(std::min<uint64_t>(kBlock, size - at));
+    text.resize(rest + count);
+    source.read(at, std::as_writable_bytes(std::span(text).subspan(rest)));
+    at += count;
+    const size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
+    for_lines(std::string_view(text).substr(0, whole), [&](int64_t step, const Json& json, std::string_view) {
+      MetricsRow row{step, {}};
+      for (const auto& [name, value] : json.items()) {
+        if (name == "step") continue;
+        if (value.is_number()) row.metrics.push_back({name, value.template get<double>()});
+        if (value.is_null()) row.metrics.push_back({name, std::numeric_limits<double>::quiet_NaN()});
+      }
+      f(row);
+    });
+    text.erase(0, whole);
+  }
+}
+
 std::vector<MetricsRow> read_metrics(const fs::path& file) {
   std::vector<MetricsRow> rows;
-  for_lines(read_text(file, kLargest), [&](int64_t step, const Json& json, std::string_view) {
-    MetricsRow row{step, {}};
-    for (const auto& [name, value] : json.items()) {
-      if (name == "step") continue;
-      if (value.is_number()) row.metrics.push_back({name, value.template get<double>()});
-      if (value.is_null()) row.metrics.push_back({name, std::numeric_limits<double>::quiet_NaN()});
-    }
-    rows.push_back(std::move(row));
-  });
+  for_metrics(file, [&](const MetricsRow& row) { rows.push_back(row); });
   return rows;
 }
 

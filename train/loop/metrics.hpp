@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,7 +41,9 @@ struct MetricsRow {
   std::optional<double> find(std::string_view name) const;
 };
 
-// All well-formed lines. UserError(Exit::data) if the file cannot be read.
-std::vector<MetricsRow> read_metrics(const std::filesystem::path& file);
+// Calls f for each well-formed line, in the file's order; the file is never whole in memory. UserError(Exit::data) if
+// it cannot be read.
+void for_metrics(const std::filesystem::path& file, const std::function<void(const MetricsRow&)>& f);
+std::vector<MetricsRow> read_metrics(const std::filesystem::path& file);  // all of them
 
 }  // namespace rw

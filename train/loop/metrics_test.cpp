@@ -90,6 +90,21 @@ TEST(Metrics, TornAndForeignLinesGo) {
   EXPECT_EQ(read_file(f / "m"), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
 }
 
+TEST(Metrics, AFileOfManyBlocksIsReadLineByLine) {
+  const TemporaryFolder f;
+  std::string text;
+  for (int64_t step = 1; step <= 60'000; ++step) text += "{\"step\":" + std::to_string(step) + ",\"loss\":0.125}\n";
+  ASSERT_GT(text.size(), size_t{3} << 19);  // of a MiB
+  write_file(f / "m", text + "{\"step\":60001,\"lo");
+  int64_t last = 0;
+  for_metrics(f / "m", [&](const MetricsRow& row) {
+    ASSERT_EQ(row.step, last + 1);
+    ASSERT_EQ(row.find("loss"), 0.125);
+    last = row.step;
+  });
+  EXPECT_EQ(last, 60'000);
+}
+
 TEST(Metrics, AWriteThatFailsLeavesWholeLines) {
   const TemporaryFolder f;
   MetricsFile metrics(f / "m", 0);

@@ -15,6 +15,8 @@
 #include "core/base/user_error.hpp"
 #include "core/file/atomic.hpp"
 #include "core/file/file.hpp"
+#include "train/loop/libraries.hpp"
+#include "train/loop/machine.hpp"
 
 namespace rw {
 
@@ -83,13 +85,6 @@ std::string utc_now() {
   return text;
 }
 
-std::string processor() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("model name")) return line.substr(std::min(line.find(':') + 2, line.size()));
-  return "unknown";
-}
-
 }  // namespace
 
 RunFolder::RunFolder(fs::path folder) : folder_(std::move(folder)) {
@@ -150,11 +145,24 @@ RunFolder RunFolder::create(const fs::path& given, bool overwrite) {
   return run;
 }
 
-RunFolder RunFolder::resume(const fs::path& given) {
+fs::path check_run(const fs::path& given) {
   const fs::path folder = normal(given);
   if (!is_there(folder))
     throw UserError(Exit::data, "there is no " + folder.string(), "the folder of a run is expected");
   if (!is_run(folder)) throw UserError(Exit::data, folder.string() + " holds no run", "begin one:  ropewalk pretrain");
+  return folder;
+}
+
+bool run_in_use(const fs::path& folder) {
+  const int lock = ::open((folder / kLock).c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool taken = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return taken;
+}
+
+RunFolder RunFolder::resume(const fs::path& given) {
+  const fs::path folder = check_run(given);
   RunFolder run(folder);
   run.honoured();
   for (const fs::path& part : {folder, run.checkpoints()}) remove_abandoned(part);
@@ -220,10 +228,14 @@ std::string shell_line(std::span<const std::string> arguments) {
 std::string describe_process(std::span<const std::string> arguments) {
   char host[256] = "unknown";
   (void)::gethostname(host, sizeof host - 1);
+  std::string library_list;
+  for (const Library& library : libraries())
+    library_list += (library_list.empty() ? "" : ", ") + library.name + ' ' + library.version;
   std::string text = shell_line(arguments) + "\n  date         " + utc_now() +
                      "\n  version      " RW_VERSION "\n  compiler     " __VERSION__ "\n  host         " + host +
-                     "\n  processor    " + processor() + "\n  instructions " + isa_name() + "\n  threads      " +
+                     "\n  processor    " + processor_name() + "\n  instructions " + isa_name() + "\n  threads      " +
                      std::to_string(threads()) + " of " + std::to_string(::sysconf(_SC_NPROCESSORS_ONLN)) +
+                     "\n  memory       " + bytes_text(total_memory()) + "\n  libraries    " + library_list +
                      "\n  folder       " + fs::current_path().string() + '\n';
   std::vector<std::string> variables;
   for (char** variable = environ; *variable; ++variable) {

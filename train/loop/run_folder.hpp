@@ -51,11 +51,15 @@ class RunFolder {
   int lock_ = -1;
 };
 
+// The folder by its usual name. UserError(Exit::data) if it is not there or holds no run.
+std::filesystem::path check_run(const std::filesystem::path& folder);
+bool run_in_use(const std::filesystem::path& folder);  // a process trains there
+
 // The arguments as a shell would have to be given them.
 std::string shell_line(std::span<const std::string> arguments);
 
-// What command.txt says: the command, date (UTC), version, compiler, host, processor, instruction set, threads, folder
-// and the environment's ROPEWALK_* and OMP_*.
+// What command.txt says: the command, date (UTC), version, compiler, host, processor, instruction set, threads, memory,
+// libraries, folder and the environment's ROPEWALK_* and OMP_*.
 std::string describe_process(std::span<const std::string> arguments);
 
 }  // namespace rw

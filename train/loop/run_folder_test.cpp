@@ -150,7 +150,8 @@ TEST(RunFolder, CommandTxtSaysWhereAndHow) {
   setenv("OTHER_SECRET", "hidden", 1);
   const std::string text = describe_process(std::vector<std::string>{"ropewalk", "resume", ""});
   EXPECT_THAT(text, AllOf(HasSubstr("ropewalk resume ''\n"), HasSubstr("'ROPEWALK_LR=1e-3 x'"), HasSubstr("processor"),
-                          HasSubstr(RW_VERSION), HasSubstr("instructions "), testing::Not(HasSubstr("hidden"))));
+                          HasSubstr(RW_VERSION), HasSubstr("instructions "), HasSubstr("memory "),
+                          HasSubstr("libraries    oneDNN "), testing::Not(HasSubstr("hidden"))));
   const TemporaryFolder f;
   const RunFolder run = RunFolder::create(f / "a", false);
   run.write_command(std::vector<std::string>{"first"});

@@ -66,6 +66,19 @@ void Trainer::train_step() {
 }
 
 TrainingResult Trainer::run() {
+  try {
+    conclude(RunStatus::State::running, {});
+    std::string stopped_by;
+    const TrainingResult result = run_steps(stopped_by);
+    conclude(result.finished ? RunStatus::State::finished : RunStatus::State::interrupted, stopped_by);
+    return result;
+  } catch (const std::exception& error) {
+    conclude(RunStatus::State::failed, error.what());
+    throw;
+  }
+}
+
+TrainingResult Trainer::run_steps(std::string& stopped_by) {
   const StopSignals signals;
   const int64_t first = step_;
   bool stop = false;
@@ -89,9 +102,10 @@ TrainingResult Trainer::run() {
     row_.clear();
     if (stop || step_ == total_ || due(save_every_) || request != RunFolder::Request::none) save();
     if (request != RunFolder::Request::none) folder_.honoured();
-    if (stop && step_ < total_)
-      progress_->note(std::string("stopped  ") + (signal ? std::string("by ") + signal_name(signal) : "as asked") +
-                      ", everything is saved");
+    if (stop && step_ < total_) {
+      stopped_by = signal ? signal_name(signal) : request == RunFolder::Request::stop ? "STOP" : "its limit of steps";
+      progress_->note("stopped  by " + stopped_by + ", everything is saved");
+    }
   }
   progress_->finish();
   return {.finished = step_ >= total_,

@@ -11,6 +11,7 @@
 #include "train/loop/metrics.hpp"
 #include "train/loop/progress.hpp"
 #include "train/loop/run_folder.hpp"
+#include "train/loop/run_status.hpp"
 #include "train/loop/tensorboard.hpp"
 #include "train/loop/training_data.hpp"
 
@@ -44,13 +45,15 @@ class Trainer {
   Trainer(Resolved settings, TrainingData data, RunFolder folder, const TrainerOptions& options);
   void choose_length();  // of a run that is given a time: measures some steps
   void introduce(const char* verb);
-  TrainingResult run();
+  TrainingResult run();  // run_steps, and what the folder says of its end
+  TrainingResult run_steps(std::string& stopped_by);
   void fill(int64_t step);  // the engine's batch, with the samples of the step (from 0)
   void train_step();
   void report_step();
   void evaluate();
   void sample();
   void save();
+  void conclude(RunStatus::State state, const std::string& why);  // how the run stands, and the report on it
   bool due(int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
 
   Resolved settings_;

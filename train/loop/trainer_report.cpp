@@ -3,8 +3,10 @@
 #include "train/config/run_toml.hpp"
 #include "train/loop/generator.hpp"
 #include "train/loop/machine.hpp"
+#include "train/loop/position_loss.hpp"
 #include "train/loop/trainer.hpp"
 #include "train/loop/utf8_stream.hpp"
+#include "train/report/report.hpp"
 
 namespace rw {
 
@@ -31,10 +33,13 @@ void Trainer::evaluate() {
   const double start = monotonic_seconds();
   const Settings& s = settings_.settings;
   double loss = 0, bits = 0;
+  PositionLoss by_position(s.model.context);
   for (const Corpus& corpus : data_.val->corpora()) {
     const EvaluationWindows windows(corpus.data, s.model.context, s.model.context,
                                     static_cast<uint64_t>(s.run.eval_tokens));
-    const double of_corpus = evaluator_->run(windows, s.data.doc_mask).loss();
+    const Evaluation evaluation = evaluator_->run(windows, s.data.doc_mask);
+    const double of_corpus = evaluation.loss();
+    by_position.add(evaluation, corpus.share);
     loss += corpus.share * of_corpus;
     bits += corpus.share * bits_per_byte(of_corpus, corpus.data.size(), corpus.data.bytes());
   }
@@ -46,6 +51,10 @@ void Trainer::evaluate() {
   row_.push_back({"val_bits_per_byte", bits});
   events_->scalar("val/loss", step_, loss);
   if (!std::isnan(bits)) events_->scalar("val/bpb", step_, bits);
+  for (const PositionLoss::Bucket& bucket : by_position.buckets()) {
+    row_.push_back({std::string(kPositionMetric) + bucket.name, bucket.loss});
+    events_->scalar("val/loss_by_position/" + bucket.name, step_, bucket.loss);
+  }
 }
 
 void Trainer::sample() {
@@ -93,6 +102,25 @@ void Trainer::save() {
   saved_ = saved.folder, saved_step_ = step_, is_best_ = false;
   progress_->saved(step_, saved.folder.string(), monotonic_seconds() - start);
   for (const std::string& warning : saved.warnings) progress_->warning(warning);
+}
+
+void Trainer::conclude(RunStatus::State state, const std::string& why) {
+  try {
+    write_status(folder_.path(), {.state = state,
+                                  .step = step_,
+                                  .total_steps = total_,
+                                  .tokens = step_ * engine_.options().sequences * engine_.options().length,
+                                  .seconds = seconds_,
+                                  .why = why});
+    if (state == RunStatus::State::running) return;
+    const std::array record = {report::read_record(folder_.path())};
+    report::write_report(record, folder_.path() / "report.html");
+  } catch (const std::exception& error) {  // no reason to end a run otherwise
+    try {
+      progress_->warning(error.what());
+    } catch (const std::exception&) {  // a full disk does not take it either
+    }
+  }
 }
 
 }  // namespace rw

@@ -65,7 +65,7 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
   if (!checkpoint.has_optimizer())
     throw UserError(Exit::data, checkpoint.folder().string() + " has no optimizer state", "it cannot be resumed from");
 
-  std::vector<ConfigLayer> layers = {parse_toml(meta.settings, "run.toml")};
+  std::vector<ConfigLayer> layers = {parse_run_toml(meta.settings)};
   Resolved saved = rw::resolve(layers);
   layers.insert(layers.end(), changes.begin(), changes.end());
   Resolved settings = rw::resolve(layers);

@@ -180,6 +180,48 @@ TEST_F(TrainerTest, LearnsItsText) {
   EXPECT_GT(std::filesystem::file_size(folder / "run" / "log.txt"), 100u);
 }
 
+TEST_F(TrainerTest, TheFolderSaysHowItEnded) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.origins["lr"] = "my.toml:3";
+  Trainer::pretrain(s, stopping_after(5));
+  RunStatus status = read_status(folder / "run").value();
+  EXPECT_EQ(status.state, RunStatus::State::interrupted);
+  EXPECT_EQ(status.step, 5);
+  EXPECT_EQ(status.total_steps, 12);
+  EXPECT_EQ(status.tokens, 5 * 64);
+  EXPECT_THAT(read_file(folder / "run" / "report.html"), HasSubstr("Interrupted by its limit of steps"));
+
+  std::filesystem::remove(folder / "run" / "report.html");
+  std::filesystem::create_directory(folder / "run" / "report.html");  // so that none can be written
+  EXPECT_TRUE(Trainer::resume(folder / "run", {}, kQuiet).finished);
+  EXPECT_EQ(read_status(folder / "run").value().state, RunStatus::State::finished);
+  EXPECT_THAT(read_file(folder / "run" / "log.txt"), HasSubstr("warning: cannot write"));
+  EXPECT_THAT(read_file(folder / "run" / "run.toml"), HasSubstr("# my.toml:3"));  // origins outlive a resume
+
+  s.settings.run.out = (folder / "broken").string();
+  s.settings.optimizer.lr = 1e30, s.settings.optimizer.clip = 0;
+  EXPECT_EQ(user_error_of([&] { Trainer::pretrain(s, kQuiet); }).code, Exit::non_finite);
+  status = read_status(folder / "broken").value();
+  EXPECT_EQ(status.state, RunStatus::State::failed);
+  EXPECT_THAT(status.why, HasSubstr("not finite"));
+  EXPECT_THAT(read_file(folder / "broken" / "report.html"), HasSubstr("Ended by an error"));
+}
+
+TEST_F(TrainerTest, LossByPositionAddsUp) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.run.eval_tokens = 0;  // all: every position has as many targets, but for the last window
+  Trainer::pretrain(s, kQuiet);
+  const auto rows = read_metrics(folder / "run" / "metrics.jsonl");
+  double sum = 0, targets = 0;
+  for (const auto& [bucket, width] : {std::pair{"0", 1}, {"1", 1}, {"2-3", 2}, {"4-7", 4}, {"8-15", 8}}) {
+    const auto loss = rows.back().find(std::string("val_loss_by_position/") + bucket);
+    ASSERT_TRUE(loss) << bucket;
+    sum += *loss * width, targets += width;
+  }
+  EXPECT_NEAR(sum / targets, rows.back().find("val_loss").value(), 0.02);
+  EXPECT_FALSE(rows[0].find("val_loss_by_position/0"));  // no evaluation there
+}
+
 TEST_F(TrainerTest, WithoutTheMaskOfDocuments) {
   Resolved s = tiny_settings(data, folder / "masked");
   const TrainingResult masked = Trainer::pretrain(s, kQuiet);

@@ -1,0 +1,104 @@
+#include "train/report/report.hpp"
+
+#include <cmath>
+
+#include "core/file/atomic.hpp"
+#include "train/loop/machine.hpp"
+#include "train/report/html.hpp"
+#include "train/report/sections.hpp"
+#include "train/report/style.hpp"
+#include "train/report/verdict.hpp"
+
+namespace rw::report {
+namespace {
+
+// No script can run and nothing can be fetched, whatever the texts of a run say.
+constexpr std::string_view kPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+std::string verdict_box(const Record& run, bool with_name) {
+  constexpr const char* kTones[] = {"good", "neutral", "warning", "bad"};
+  const Verdict v = verdict_of(run);
+  const Outline o = outline_of(run);
+  std::string line = ": step " + std::to_string(o.step);
+  if (o.total_steps > 0) line += " of " + std::to_string(o.total_steps);
+  if (!std::isnan(o.tokens)) line += ", " + text_of(o.tokens, Quantity::count) + " tokens";
+  if (!std::isnan(o.seconds)) line += " in " + text_of(o.seconds, Quantity::duration);
+  if (!std::isnan(o.best_val)) line += ", best validation loss " + text_of(o.best_val, Quantity::number);
+  if (!std::isnan(o.bits_per_byte)) line += " (" + text_of(o.bits_per_byte, Quantity::number) + " bits per byte)";
+  std::string out = std::string("<div class=\"verdict ") + kTones[static_cast<size_t>(v.tone)] + "\">";
+  if (with_name) out += element("h3", run.name());
+  out += "<p>" + element("strong", v.end) + escape(line + ".") + "</p>";
+  for (const std::string& finding : v.findings) out += element("p", finding);
+  return out + "</div>\n";
+}
+
+std::string summary_table(std::span<const Record> runs) {
+  std::vector<std::string> head;
+  if (runs.size() > 1) {
+    head.emplace_back("");
+    for (const Record& run : runs) head.push_back(run.name());
+  }
+  std::vector<Outline> outlines;
+  for (const Record& run : runs) outlines.push_back(outline_of(run));
+  std::vector<std::vector<Cell>> rows;
+  const auto add = [&](const char* name, const auto& text) {
+    std::vector<Cell> row = {{name}};
+    bool known = false;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      row.push_back({text(runs[i], outlines[i])});
+      known |= !row.back().text.empty();
+    }
+    if (known) rows.push_back(std::move(row));
+  };
+  const auto number = [](double value, Quantity quantity, const std::string& after = {}) {
+    return std::isnan(value) ? std::string() : text_of(value, quantity) + after;
+  };
+  add("model", [](const Record& run, const Outline&) {
+    return run.settings ? describe(run.settings->settings.model) : std::string();
+  });
+  add("steps", [](const Record&, const Outline& o) {
+    return std::to_string(o.step) + (o.total_steps > 0 ? " of " + std::to_string(o.total_steps) : "");
+  });
+  add("tokens", [&](const Record&, const Outline& o) { return number(o.tokens, Quantity::count); });
+  add("time of training", [&](const Record&, const Outline& o) { return number(o.seconds, Quantity::duration); });
+  add("throughput", [&](const Record&, const Outline& o) {
+    return number(o.tokens_per_second, Quantity::count, " tokens per second");
+  });
+  add("memory", [&](const Record&, const Outline& o) { return number(o.memory, Quantity::bytes); });
+  add("training loss at the end", [&](const Record&, const Outline& o) { return number(o.loss, Quantity::number); });
+  add("best validation loss", [&](const Record&, const Outline& o) {
+    return number(o.best_val, Quantity::number, " at step " + std::to_string(o.best_step));
+  });
+  add("last validation loss", [&](const Record&, const Outline& o) { return number(o.val_loss, Quantity::number); });
+  add("bits per byte, best",
+      [&](const Record&, const Outline& o) { return number(o.bits_per_byte, Quantity::number); });
+  add("perplexity, best",
+      [&](const Record&, const Outline& o) { return number(std::exp(o.best_val), Quantity::number); });
+  return table(head, rows);
+}
+
+}  // namespace
+
+std::string to_html(std::span<const Record> runs) {
+  const bool one = runs.size() == 1;
+  const std::string title = one ? runs[0].name() : std::to_string(runs.size()) + " runs compared";
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
+      "<meta charset=\"utf-8\"/>\n<meta http-equiv=\"Content-Security-Policy\" content=\"" +
+      escape(kPolicy) +
+      "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+      "<link rel=\"icon\" href=\"data:,\"/>\n" +
+      element("title", title + " · ropewalk report") + "\n<style>" + std::string(kStyle) +
+      "</style>\n</head>\n<body>\n<main>\n" + element("h1", title) + "\n" +
+      element("p", "ropewalk " RW_VERSION " · report on a training run", "class=\"quiet\"") + "\n";
+  for (const Record& run : runs) out += verdict_box(run, !one);
+  out += section("summary", "Summary", summary_table(runs));
+  for (const auto part :
+       {curves_section, positions_section, evaluations_section, samples_section, settings_section, machine_section})
+    out += part(runs);
+  return out + "</main>\n</body>\n</html>\n";
+}
+
+void write_report(std::span<const Record> runs, const std::filesystem::path& file) { write_text(file, to_html(runs)); }
+
+}  // namespace rw::report

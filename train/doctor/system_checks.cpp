@@ -33,6 +33,8 @@ constexpr double kSlowSync = 0.5;                   // seconds
 class Scratch {
  public:
   explicit Scratch(const fs::path& folder) : path_(temporary_name(folder / "ropewalk-doctor")) {
+    std::error_code ignored;
+    if (!fs::exists(folder, ignored)) throw UserError(Exit::data, "there is no " + folder.string());
     create_folders(path_);
   }
   ~Scratch() {

@@ -1,5 +1,5 @@
-"""The HTML of a report, as strict parsers see it: well-formed, nothing from elsewhere, nothing of a run's texts as markup,
-curves where the numbers are, small however long the run was, and colours with contrast."""
+"""The HTML of a report, as strict parsers see it: well-formed, nothing from elsewhere, nothing of a run's texts as
+markup, curves where the numbers are, small however long the run was, and colours with contrast."""
 import html.parser
 import json
 import math
@@ -43,9 +43,9 @@ class Strict(html.parser.HTMLParser):
 
 def row(step, steps, draw):
     loss = 3 + 5 * math.exp(-8 * step / steps)
-    return {"step": step, "tokens": step * 1024, "seconds": step * 0.25, "loss": loss + draw.gauss(0, 0.05), "ema": loss,
-            "lr": 0.001 * (1 - step / steps), "grad_norm": 0.5 + draw.random(), "tokens_per_second": 4000 + draw.random(),
-            "memory": 500_000_000}
+    return {"step": step, "tokens": step * 1024, "seconds": step * 0.25, "loss": loss + draw.gauss(0, 0.05),
+            "ema": loss, "lr": 0.001 * (1 - step / steps), "grad_norm": 0.5 + draw.random(),
+            "tokens_per_second": 4000 + draw.random(), "memory": 500_000_000}
 
 
 def write_run(folder, steps, evil=""):
@@ -59,11 +59,12 @@ def write_run(folder, steps, evil=""):
                          "val_loss_by_position/0": 6.5, "val_loss_by_position/1": 5, "val_loss_by_position/2-3": 4}
             file.write(json.dumps(line) + "\n")
         file.write('{"step":' + str(steps + 1))
-    (folder / "run.toml").write_text(f'[train]\nsteps = {steps}\n[run]\nsample_prompt = {json.dumps("<b>" + evil[:20])}\n')
+    prompt = json.dumps("<b>" + evil[:20])
+    (folder / "run.toml").write_text(f"[train]\nsteps = {steps}\n[run]\nsample_prompt = {prompt}\n")
     (folder / "command.txt").write_text(f"ropewalk pretrain {evil}\n  date         now{evil}\n  host         {evil}\n\n")
     (folder / "samples.md").write_text(f"## step 5, {evil}\n\n{evil}\n\n    {evil}\n\n")
-    (folder / "status.json").write_text(json.dumps({"state": "failed", "step": steps, "total_steps": steps + 1, "tokens": 5,
-                                                    "seconds": 7.5, "why": evil}))
+    status = {"state": "failed", "step": steps, "total_steps": steps + 1, "tokens": 5, "seconds": 7.5, "why": evil}
+    (folder / "status.json").write_text(json.dumps(status))
 
 
 class ReportPage(unittest.TestCase):
@@ -90,7 +91,7 @@ class ReportPage(unittest.TestCase):
         strict.feed(text)
         strict.close()
         self.assertEqual(strict.open, [])
-        self.assertFalse(strict.names & {"script", "img", "iframe", "object", "embed", "form", "base", "audio", "video"})
+        self.assertFalse(strict.names & {"script", "img", "iframe", "object", "embed", "form", "base", "video"})
         self.assertEqual(strict.links, ["data:,"])
         self.assertNotRegex(text, r"@import|url\(|@font-face")
         return root

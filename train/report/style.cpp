@@ -36,6 +36,7 @@ pre {
   white-space: pre-wrap; overflow-wrap: anywhere;
 }
 .verdict { border-left: 4px solid var(--neutral); background: var(--panel); padding: 8px 16px; margin: 16px 0; }
+.verdict h3 { margin-top: 4px; }
 .verdict p { margin: 4px 0; max-width: none; }
 .verdict strong { color: var(--neutral); }
 .verdict.good { border-color: var(--good); } .verdict.good strong { color: var(--good); }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "train/config/run_toml.hpp"
@@ -47,10 +48,15 @@ std::string evaluations_section(std::span<const Record> runs) {
     std::vector<std::vector<Cell>> rows;
     for (const size_t i : spread(val.size(), kMostRows)) {
       const auto [step, loss] = val[i];
+      const auto loss_cell = [](double v) {
+        char text[32] = "";
+        if (!std::isnan(v)) std::snprintf(text, sizeof text, "%.4f", v);
+        return Cell{text, true};
+      };
       const auto number = [](double v, Quantity q) { return Cell{std::isnan(v) ? "" : text_of(v, q), true}; };
       rows.push_back({number(step, Quantity::count), number(at(tokens, step), Quantity::count),
-                      number(at(seconds, step), Quantity::duration), number(at(ema, step), Quantity::number),
-                      number(loss, Quantity::number), number(at(bits, step), Quantity::number)});
+                      number(at(seconds, step), Quantity::duration), loss_cell(at(ema, step)), loss_cell(loss),
+                      loss_cell(at(bits, step))});
       rows.back()[0].text = std::to_string(static_cast<int64_t>(step));
       rows.back()[4].accent = static_cast<int64_t>(step) == o.best_step;
     }

@@ -25,10 +25,13 @@ std::string last_reason() {
   return reason;
 }
 
+// Before every other call: libhdf5's exit handler would write again after an error.
+void leave_exit_alone() { [[maybe_unused]] static const herr_t once = H5dont_atexit(); }
+
 class Session {  // calls into libhdf5 for one file
  public:
   explicit Session(const std::filesystem::path& file) : file_(file) {
-    [[maybe_unused]] static const herr_t once = H5dont_atexit();  // its exit handler would write again after an error
+    leave_exit_alone();
     check(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr));
   }
   template <class Result>
@@ -162,6 +165,7 @@ void check_hdf5(const std::filesystem::path& name, std::span<const ContainerEntr
 }
 
 std::string hdf5_version() {
+  leave_exit_alone();
   unsigned major = 0, minor = 0, patch = 0;
   H5get_libversion(&major, &minor, &patch);
   return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(patch);

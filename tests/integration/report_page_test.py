@@ -61,7 +61,8 @@ def write_run(folder, steps, evil=""):
         file.write('{"step":' + str(steps + 1))
     prompt = json.dumps("<b>" + evil[:20])
     (folder / "run.toml").write_text(f"[train]\nsteps = {steps}\n[run]\nsample_prompt = {prompt}\n")
-    (folder / "command.txt").write_text(f"ropewalk pretrain {evil}\n  date         now{evil}\n  host         {evil}\n\n")
+    start = f"ropewalk pretrain {evil}\n  date         now{evil}\n  host         {evil}\n\n"
+    (folder / "command.txt").write_text(start)
     (folder / "samples.md").write_text(f"## step 5, {evil}\n\n{evil}\n\n    {evil}\n\n")
     status = {"state": "failed", "step": steps, "total_steps": steps + 1, "tokens": 5, "seconds": 7.5, "why": evil}
     (folder / "status.json").write_text(json.dumps(status))

@@ -115,11 +115,8 @@ void Trainer::conclude(RunStatus::State state, const std::string& why) {
     if (state == RunStatus::State::running) return;
     const std::array record = {report::read_record(folder_.path())};
     report::write_report(record, folder_.path() / "report.html");
-  } catch (const std::exception& error) {  // no reason to end a run otherwise
-    try {
-      progress_->warning(error.what());
-    } catch (const std::exception&) {  // a full disk does not take it either
-    }
+  } catch (const std::exception& error) {  // a run that ends by an error tells of that one
+    if (state != RunStatus::State::failed) progress_->warning(error.what());
   }
 }
 

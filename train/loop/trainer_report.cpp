@@ -1,4 +1,6 @@
 // What a run gives while it goes on: metrics, evaluations, samples, checkpoints.
+#include <cstdio>
+
 #include "train/checkpoint/model_json.hpp"
 #include "train/config/run_toml.hpp"
 #include "train/loop/generator.hpp"
@@ -115,8 +117,13 @@ void Trainer::conclude(RunStatus::State state, const std::string& why) {
     if (state == RunStatus::State::running) return;
     const std::array record = {report::read_record(folder_.path())};
     report::write_report(record, folder_.path() / "report.html");
-  } catch (const std::exception& error) {  // a run that ends by an error tells of that one
-    if (state != RunStatus::State::failed) progress_->warning(error.what());
+  } catch (const std::exception& error) {
+    if (state == RunStatus::State::failed) return;  // the run's own error is the one to tell of
+    try {
+      progress_->warning(error.what());
+    } catch (const std::exception&) {  // a full disk does not take a line of log.txt either
+      std::fprintf(stderr, "warning: %s\n", error.what());
+    }
   }
 }
 

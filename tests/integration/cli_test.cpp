@@ -114,7 +114,7 @@ TEST_F(Cli, BadInputIsExplained) {
       const std::string text = first_line(done.err.substr(begin));
       EXPECT_TRUE(text.starts_with("error: ") || text.starts_with("       ")) << text;
     }
-    EXPECT_LE(lines, 16u);  // all commands, if none is given
+    EXPECT_LE(lines, 22u);  // all commands, if none is given
   }
 }
 

@@ -146,7 +146,7 @@ class JsonTokenizer : public Tokenizer {
     const size_t begin = near == ends.begin() ? 0 : near[-1];
     std::vector<size_t> alone;
     words(text.substr(begin, end - begin), false, alone);
-    return std::ranges::equal(alone, std::ranges::subrange(near, ends.end()), {},
+    return std::ranges::equal(alone.begin(), alone.end(), near, ends.end(), {},
                               [&](size_t place) { return begin + place; });
   }
 

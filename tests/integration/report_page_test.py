@@ -64,7 +64,8 @@ def write_run(folder, steps, evil=""):
     start = f"ropewalk pretrain {evil}\n  date         now{evil}\n  host         {evil}\n\n"
     (folder / "command.txt").write_text(start)
     (folder / "samples.md").write_text(f"## step 5, {evil}\n\n{evil}\n\n    {evil}\n\n")
-    status = {"state": "failed", "step": steps, "total_steps": steps + 1, "tokens": 5, "seconds": 7.5, "why": evil}
+    status = {"state": "failed", "step": steps, "total_steps": steps + 1, "tokens": 5, "seconds": 7.5, "why": evil,
+              "parent": evil}
     (folder / "status.json").write_text(json.dumps(status))
 
 

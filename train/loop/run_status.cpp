@@ -20,9 +20,10 @@ constexpr uint64_t kLargest = 1 << 20;
 std::string_view name_of(RunStatus::State state) { return kStates[static_cast<size_t>(state)]; }
 
 void write_status(const std::filesystem::path& run, const RunStatus& s) {
-  const nlohmann::ordered_json json = {{"state", name_of(s.state)},    {"step", s.step},
-                                       {"total_steps", s.total_steps}, {"tokens", s.tokens},
-                                       {"seconds", s.seconds},         {"why", s.why}};
+  const nlohmann::ordered_json json = {
+      {"state", name_of(s.state)}, {"step", s.step},       {"total_steps", s.total_steps},
+      {"tokens", s.tokens},        {"seconds", s.seconds}, {"why", s.why},
+      {"parent", s.parent}};
   write_text(run / kFile, json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
 }
 
@@ -36,7 +37,8 @@ std::optional<RunStatus> read_status(const std::filesystem::path& run) {
                      .total_steps = json.at("total_steps").get<int64_t>(),
                      .tokens = json.at("tokens").get<int64_t>(),
                      .seconds = json.at("seconds").get<double>(),
-                     .why = json.at("why").get<std::string>()};
+                     .why = json.at("why").get<std::string>(),
+                     .parent = json.at("parent").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
     return {};
   } catch (const UserError&) {

@@ -12,9 +12,10 @@ struct RunStatus {
   // A process that is killed leaves `running`.
   enum class State { running, finished, interrupted, failed } state = State::running;
   int64_t step = 0, total_steps = 0;
-  int64_t tokens = 0;  // seen in training
-  double seconds = 0;  // of training, without evaluations and saving
-  std::string why;     // interrupted: by what; failed: the error
+  int64_t tokens = 0;       // seen in training
+  double seconds = 0;       // of training, without evaluations and saving
+  std::string why;          // interrupted: by what; failed: the error
+  std::string parent = {};  // the checkpoint that the run began from: "FOLDER, step 120, ..."
   bool operator==(const RunStatus&) const = default;
 };
 

@@ -17,7 +17,8 @@ TEST(RunStatus, ComesBack) {
                            .total_steps = 2,
                            .tokens = int64_t{1} << 60,
                            .seconds = 0.1,
-                           .why = "\"it\"\n\xc3\xa4"};
+                           .why = "\"it\"\n\xc3\xa4",
+                           .parent = "/runs/a b/checkpoints/step-000001, step 1"};
     write_status(f.path(), status);
     EXPECT_EQ(read_status(f.path()), status) << name_of(state);
   }

@@ -29,6 +29,21 @@ std::string text_in(const fs::path& file, std::vector<std::string>& problems) {
   }
 }
 
+// Of a run's folder; nothing if there is no run.toml.
+std::optional<Resolved> settings_in(const fs::path& folder, std::vector<std::string>& problems) {
+  const std::string toml = text_in(folder / "run.toml", problems);
+  if (toml.empty()) return {};
+  std::vector<UserError> found;
+  std::optional<Resolved> out;
+  try {
+    out = resolve(std::vector{parse_run_toml(toml)}, &found);
+  } catch (const UserError& error) {
+    found.push_back(error);
+  }
+  for (const UserError& problem : found) problems.emplace_back(problem.what());
+  return out;
+}
+
 std::vector<std::string_view> lines_of(std::string_view text) {
   std::vector<std::string_view> lines;
   while (!text.empty()) {
@@ -181,14 +196,11 @@ Record read_record(const fs::path& given) {
   if (fs::exists(metrics, ignored)) for_metrics(metrics, [&](const MetricsRow& row) { record.metrics.add(row); });
   record.samples = parse_samples(text_in(record.folder / "samples.md", record.problems));
   record.starts = parse_starts(text_in(record.folder / "command.txt", record.problems));
-  if (const std::string toml = text_in(record.folder / "run.toml", record.problems); !toml.empty()) {
-    std::vector<UserError> problems;
-    try {
-      record.settings = resolve(std::vector{parse_run_toml(toml)}, &problems);
-    } catch (const UserError& error) {
-      problems.push_back(error);
-    }
-    for (const UserError& problem : problems) record.problems.push_back(problem.what());
+  record.settings = settings_in(record.folder, record.problems);
+  if (record.status && !record.status->parent.empty()) {  // RUN/checkpoints/step-000120, ...
+    const fs::path checkpoint = record.status->parent.substr(0, record.status->parent.find(", step "));
+    std::vector<std::string> not_ours;
+    record.parent_settings = settings_in(checkpoint.parent_path().parent_path(), not_ours);
   }
   return record;
 }

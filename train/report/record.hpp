@@ -61,8 +61,9 @@ struct Record {
   bool in_use = false;  // a process trains there
   Metrics metrics;
   std::vector<SampleText> samples;
-  std::optional<Resolved> settings;   // nothing if there is no run.toml
-  std::vector<std::string> problems;  // of what could not be read
+  std::optional<Resolved> settings;         // nothing if there is no run.toml
+  std::optional<Resolved> parent_settings;  // of the run that this one began from, if that is still where it was
+  std::vector<std::string> problems;        // of what could not be read
   std::vector<Start> starts;
 
   std::string name() const { return folder.string(); }

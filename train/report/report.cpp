@@ -56,6 +56,7 @@ std::string summary_table(std::span<const Record> runs) {
   add("model", [](const Record& run, const Outline&) {
     return run.settings ? describe(run.settings->settings.model) : std::string();
   });
+  add("parent", [](const Record& run, const Outline&) { return run.status ? run.status->parent : std::string(); });
   add("steps", [](const Record&, const Outline& o) {
     return std::to_string(o.step) + (o.total_steps > 0 ? " of " + std::to_string(o.total_steps) : "");
   });

@@ -53,6 +53,21 @@ TEST(Report, RunsCompared) {
                            Not(HasSubstr("seed"))));
 }
 
+TEST(Report, DifferencesFromTheParent) {
+  const TemporaryFolder f;
+  make_run(f / "a"), make_run(f / "b");
+  write_file(f / "b" / "run.toml", "[model]\nsize = \"1m\"\n[train]\nsteps = 100\n[optimizer]\nlr = 0.0001\n");
+  RunStatus status = read_status(f / "b").value();
+  status.parent = (f / "a" / "checkpoints" / "step-000100").string() + ", step 100, manifest 0123";
+  write_status(f / "b", status);
+  const std::vector<Record> runs = {read_record(f / "b")};
+  EXPECT_THAT(to_html(runs), AllOf(HasSubstr("Differences from the parent"), HasSubstr("<td>0.001</td><td>1e-04</td>"),
+                                   HasSubstr("step 100, manifest 0123")));
+  std::filesystem::rename(f / "a", f / "moved");
+  const std::vector<Record> alone = {read_record(f / "b")};
+  EXPECT_THAT(to_html(alone), AllOf(Not(HasSubstr("Differences from the parent")), HasSubstr("manifest 0123")));
+}
+
 TEST(Report, RunsOfWhichLittleIsThere) {
   const TemporaryFolder f;
   write_file(f / "run.toml", "[model]\nlayers = 'x'\nnonsense = 1\n");

@@ -44,7 +44,7 @@ pre {
 .verdict.bad { border-color: var(--bad); } .verdict.bad strong { color: var(--bad); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--rule); }
+th, td { text-align: left; vertical-align: top; padding: 4px 12px 4px 4px; border-bottom: 1px solid var(--rule); }
 thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
 td { min-width: 5em; }

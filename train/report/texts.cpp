@@ -82,8 +82,9 @@ std::string samples_section(std::span<const Record> runs) {
       if (i + 1 < run.samples.size()) earlier += one(run.samples[i]);
     out += heading(runs, run) + one(run.samples.back());
     if (!earlier.empty())
-      out += details(std::to_string(chosen.size() - 1) + " earlier ones, of " + std::to_string(run.samples.size() - 1),
-                     earlier);
+      out +=
+          details(std::to_string(chosen.size() - 1) + " of " + std::to_string(run.samples.size() - 1) + " earlier ones",
+                  earlier);
   }
   return out.empty() ? "" : section("samples", "Samples", out);
 }
@@ -108,8 +109,21 @@ std::string settings_section(std::span<const Record> runs) {
     known.push_back(&run);
   }
   if (known.empty()) return {};
+  std::erase_if(rows, [](const Row& row) {  // the two lengths of a run that are not given
+    const bool is_length = row.name == "tokens" || row.name == "steps" || row.name == "time";
+    return is_length && std::ranges::all_of(row.values, [](const std::string& v) { return v == "0" || v == "0s"; });
+  });
 
   std::string out;
+  for (const Record* run : known) {
+    if (!run->parent_settings) continue;
+    std::vector<std::vector<Cell>> different;
+    for (const auto& d : settings_difference(run->parent_settings->settings, run->settings->settings))
+      if (d.name != "out") different.push_back({{d.name}, {shown(d.before)}, {shown(d.after)}});
+    out += element("h3", "Differences from the parent" + (known.size() > 1 ? " of " + run->name() : std::string()));
+    out +=
+        different.empty() ? element("p", "None, but for the folder.") : table({"setting", "parent", "here"}, different);
+  }
   if (known.size() > 1) {
     std::vector<std::string> head = {"setting"};
     for (const Record* run : known) head.push_back(run->name());

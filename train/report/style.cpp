@@ -98,6 +98,7 @@ polyline.faint, .legend path.faint { stroke-width: 1; stroke-opacity: .4; }
 @media print {
   @page { margin: 14mm; }
   body { font-size: 10.5pt; }
+  svg text { font-size: 15px; }
   main { max-width: none; padding: 0; }
   .picks { display: none; }
   .charts { grid-template-columns: 1fr 1fr; gap: 14px 20px; }

@@ -41,7 +41,8 @@ std::string figure(const MakeChart& make, bool scales = false) {
     out += "<div class=\"" + by + (scales ? " linear" : "") + "\">\n" + to_svg(chart) + "</div>\n";
     if (!scales) continue;
     chart.log_y = true;
-    out += "<div class=\"" + by + " log\">\n" + to_svg(chart) + "</div>\n";
+    out += "<div class=\"" + by + " log\">\n" +
+           (is_empty(chart) ? element("p", "Nothing above zero.", "class=\"quiet\"") : to_svg(chart)) + "</div>\n";
   }
   return out + "</figure>\n";
 }

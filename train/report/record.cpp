@@ -54,7 +54,7 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
-// Of one x, the newest; what a run has left by going on from an earlier step goes.
+// What a run has left by going on from an earlier step.
 void forget_later(std::vector<SampleText>& samples, int64_t step) {
   while (!samples.empty() && samples.back().step >= step) samples.pop_back();
 }

@@ -76,6 +76,9 @@ TEST(Report, RunsOfWhichLittleIsThere) {
   const std::string html = to_html(runs);
   EXPECT_THAT(html, AllOf(HasSubstr("How it ended is not known"), HasSubstr("nonsense"),
                           HasSubstr("Not recorded by tokens."), Not(HasSubstr("nan"))));
+  write_file(f / "metrics.jsonl", "{\"step\":1,\"loss\":0}\n{\"step\":2,\"loss\":0}\n");
+  const std::vector<Record> nothing = {read_record(f.path())};
+  EXPECT_THAT(to_html(nothing), HasSubstr("Nothing above zero."));
   std::filesystem::remove(f / "metrics.jsonl");
   const std::vector<Record> empty = {read_record(f.path())};
   EXPECT_THAT(to_html(empty), HasSubstr("Nothing has been logged yet."));

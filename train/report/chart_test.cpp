@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <regex>
+#include <sstream>
 
 namespace rw::report {
 namespace {
@@ -12,22 +12,30 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
+// What follows each `before` in the text, up to `after`.
+std::vector<std::string> between(const std::string& text, const std::string& before, char after) {
+  std::vector<std::string> out;
+  for (size_t at = text.find(before); at != text.npos; at = text.find(before, at)) {
+    at += before.size();
+    out.push_back(text.substr(at, text.find(after, at) - at));
+  }
+  return out;
+}
+
 std::vector<std::vector<Point>> polylines(const std::string& svg) {
   std::vector<std::vector<Point>> out;
-  const std::regex line("<polyline[^>]*points=\"([^\"]*)\""), pair("([-0-9.]+),([-0-9.]+)");
-  for (std::sregex_iterator it(svg.begin(), svg.end(), line), end; it != end; ++it) {
-    const std::string points = (*it)[1];
+  for (const std::string& points : between(svg, "points=\"", '"')) {
+    std::istringstream in(points);
     out.emplace_back();
-    for (std::sregex_iterator p(points.begin(), points.end(), pair); p != end; ++p)
-      out.back().push_back({std::stod((*p)[1]), std::stod((*p)[2])});
+    char comma = 0;
+    for (Point p; in >> p.x >> comma >> p.y;) out.back().push_back(p);
   }
   return out;
 }
 
 std::vector<double> grid_lines(const std::string& svg) {  // heights of those across the plot
   std::vector<double> out;
-  const std::regex line("<path d=\"M58 ([-0-9.]+)H");
-  for (std::sregex_iterator it(svg.begin(), svg.end(), line), end; it != end; ++it) out.push_back(std::stod((*it)[1]));
+  for (const std::string& height : between(svg, "<path d=\"M58 ", 'H')) out.push_back(std::stod(height));
   return out;
 }
 

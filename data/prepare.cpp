@@ -24,6 +24,7 @@ namespace {
 // A document, or a part of one, that goes into a split: ids [begin, end) of the spool.
 struct Piece {
   uint64_t begin = 0, end = 0, bytes = 0;
+  uint64_t prompt_tokens = 0, prompt_bytes = 0;  // the first of them
   uint32_t source = 0;
 };
 
@@ -53,11 +54,15 @@ class Encoder {
     for (size_t i = 0; i < parts_.size(); ++i) {
       if (failures[i]) std::rethrow_exception(failures[i]);
       spool_.append(ids[i]);
-      bytes_ += parts_[i].text.size();
+      document_.bytes += parts_[i].text.size();
+      if (parts_[i].is_prompt) {
+        document_.prompt_tokens += ids[i].size();
+        document_.prompt_bytes += parts_[i].text.size();
+      }
       if (!parts_[i].ends_document) continue;
-      documents_.push_back({begin_, spool_.size(), bytes_, sources_[i]});
-      begin_ = spool_.size();
-      bytes_ = 0;
+      document_.end = spool_.size(), document_.source = sources_[i];
+      documents_.push_back(document_);
+      document_ = {.begin = spool_.size()};
     }
     parts_.clear();
     sources_.clear();
@@ -73,8 +78,8 @@ class Encoder {
   TokenSpool& spool_;
   std::vector<TextPart> parts_;
   std::vector<uint32_t> sources_;
-  size_t waiting_ = 0;              // bytes of parts_
-  uint64_t begin_ = 0, bytes_ = 0;  // of the document under way
+  size_t waiting_ = 0;  // bytes of parts_
+  Piece document_;      // under way
   std::vector<Piece> documents_;
 };
 
@@ -117,7 +122,7 @@ Halves split(const std::vector<Piece>& documents, size_t inputs, const PrepareOp
       halves.val.push_back(whole);
     } else if (options.val == 0) {
       halves.train.push_back(whole);
-    } else if (options.split == ValidationSplit::document) {
+    } else if (options.split == ValidationSplit::document || whole.prompt_tokens > 0) {
       const PhiloxCounter counter = {static_cast<uint32_t>(i), static_cast<uint32_t>(uint64_t{i} >> 32), 0,
                                      name_word("validation")};
       const PhiloxCounter random = philox(counter, philox_key(options.seed));
@@ -180,11 +185,13 @@ PreparedSplit write_split(const fs::path& file, const std::vector<Piece>& pieces
                  .command = command};
   std::vector<TokenSource> sources;
   for (const fs::path& name : names) sources.push_back({name.string(), 0, 0});
-  std::vector<uint64_t> starts;
+  std::vector<uint64_t> starts, prompt_tokens;
   for (const Piece& piece : pieces) {
     starts.push_back(meta.tokens);
+    prompt_tokens.push_back(piece.prompt_tokens);
     meta.tokens += piece.end - piece.begin + 1;
-    meta.bytes += piece.bytes;
+    meta.prompt_tokens += piece.prompt_tokens;
+    meta.bytes += piece.bytes - piece.prompt_bytes;
     sources[piece.source].bytes += piece.bytes;
     sources[piece.source].documents += 1;
   }
@@ -202,16 +209,21 @@ PreparedSplit write_split(const fs::path& file, const std::vector<Piece>& pieces
                              [](int32_t id) { return static_cast<uint16_t>(id); });
   };
   const std::string text = to_text(meta);
-  const ContainerItem items[] = {{"/tokens", spool.wide() ? FileType::u32 : FileType::u16, {meta.tokens}, {}, fill},
-                                 {"/doc_starts", FileType::u64, {starts.size()}, std::as_bytes(std::span(starts)), {}},
-                                 text_item("/meta", text),
-                                 {"/tokenizer/" + tokenizer.file().name,
-                                  FileType::u8,
-                                  {tokenizer.file().bytes.size()},
-                                  std::as_bytes(std::span(tokenizer.file().bytes)),
-                                  {}}};
+  const auto of_each = [](const char* path, const std::vector<uint64_t>& values) {
+    return ContainerItem{path, FileType::u64, {values.size()}, std::as_bytes(std::span(values)), {}};
+  };
+  std::vector<ContainerItem> items = {
+      {"/tokens", spool.wide() ? FileType::u32 : FileType::u16, {meta.tokens}, {}, fill},
+      of_each("/doc_starts", starts),
+      text_item("/meta", text),
+      {"/tokenizer/" + tokenizer.file().name,
+       FileType::u8,
+       {tokenizer.file().bytes.size()},
+       std::as_bytes(std::span(tokenizer.file().bytes)),
+       {}}};
+  if (meta.prompt_tokens > 0) items.push_back(of_each("/prompt_tokens", prompt_tokens));
   write_container(file, items);
-  return {meta.tokens, meta.documents, meta.bytes};
+  return {meta.tokens, meta.documents, meta.bytes, meta.prompt_tokens};
 }
 
 void check_options(std::span<const fs::path> inputs, const fs::path& out, const PrepareOptions& options) {
@@ -231,17 +243,19 @@ void check_options(std::span<const fs::path> inputs, const fs::path& out, const 
                       "choose another folder, or replace it:  --overwrite");
 }
 
-void check_halves(const Halves& halves, size_t documents, const PrepareOptions& options) {
+void check_halves(const Halves& halves, const std::vector<Piece>& documents, const PrepareOptions& options) {
+  const std::string count = std::to_string(documents.size());
   if (halves.train.empty())
-    throw UserError(
-        Exit::data, "nothing is left to train on",
-        "all " + std::to_string(documents) + " documents are held out\nhold out less, for instance --val 5%");
+    throw UserError(Exit::data, "nothing is left to train on",
+                    "all " + count + " documents are held out\nhold out less, for instance --val 5%");
   if ((options.val == 0 && options.val_files.empty()) || !halves.val.empty()) return;
-  if (options.split == ValidationSplit::tail)
+  const bool drawn = std::ranges::any_of(documents, [](const Piece& d) { return d.prompt_tokens > 0; });
+  if (options.split == ValidationSplit::tail && !drawn)
     throw UserError(Exit::data, "nothing is held out: all documents are too short to be cut",
                     "hold out whole documents:  --split document");
-  throw UserError(Exit::data, "nothing is held out: none of " + std::to_string(documents) + " documents was drawn",
-                  "hold out the end of each document:  --split tail   or more:  --val 20%");
+  throw UserError(Exit::data, "nothing is held out: none of " + count + " documents was drawn",
+                  drawn ? "hold out more, for instance --val 20%"
+                        : "hold out the end of each document:  --split tail   or more:  --val 20%");
 }
 
 void remove_pair(const fs::path& file) {
@@ -270,7 +284,7 @@ Prepared prepare(std::span<const fs::path> inputs, const Tokenizer& tokenizer, c
     encoder.encode();
     spool.flush();
     const Halves halves = split(encoder.documents(), inputs.size(), options, spool, tokenizer);
-    check_halves(halves, encoder.documents().size(), options);
+    check_halves(halves, encoder.documents(), options);
 
     Prepared done;
     done.train = write_split(folder / "train.h5", halves.train, names, spool, tokenizer, options.command);

@@ -149,6 +149,78 @@ TEST(Prepare, WholeDocumentsAreDrawnBySeed) {
   EXPECT_NE(val_of(2), first);
 }
 
+TEST(Prepare, PromptsAndCompletionsAreEncodedEachByItself) {
+  const TemporaryFolder folder;
+  std::string several_parts;
+  for (size_t i = 0; i < kPartBytes / 8; ++i) several_parts += "a word, and another; ";
+  const std::vector<std::pair<std::string, std::string>> pairs = {
+      {"what is it? ", "the rope"}, {"", "and yarn"}, {"end", ""}, {several_parts, "short"}};
+  std::string lines;
+  for (const auto& [prompt, completion] : pairs)
+    lines += "{\"prompt\": \"" + prompt + "\", \"completion\": \"" + completion + "\"}\n";
+  write_file(folder / "a.jsonl", lines);
+  write_file(folder / "b.txt", "a text, all of it");
+  for (const auto& tokenizer : tokenizers()) {
+    const auto out = folder / std::string(tokenizer->kind());
+    const Prepared done = prepare(Paths{folder / "a.jsonl", folder / "b.txt"}, *tokenizer, out, {});
+    const TokenData data = TokenData::open(out);
+    std::vector<int32_t> expected;
+    std::vector<uint64_t> prompt_tokens;
+    uint64_t bytes = 0, all_prompts = 0;
+    for (const auto& [prompt, completion] : pairs) {
+      expected.push_back(tokenizer->document_start());
+      for (int32_t id : tokenizer->encode(prompt)) expected.push_back(id);
+      for (int32_t id : tokenizer->encode_part(completion, prompt.empty())) expected.push_back(id);
+      prompt_tokens.push_back(tokenizer->encode(prompt).size());
+      bytes += completion.size(), all_prompts += prompt_tokens.back();
+    }
+    expected.push_back(tokenizer->document_start());
+    for (int32_t id : tokenizer->encode("a text, all of it")) expected.push_back(id);
+    prompt_tokens.push_back(0);
+    bytes += 17;
+    std::vector<int32_t> ids(data.size());
+    data.read(0, ids);
+    EXPECT_TRUE(ids == expected);
+    EXPECT_TRUE(std::ranges::equal(data.prompt_tokens(), prompt_tokens));
+    EXPECT_EQ(data.targets(), data.size() - 1 - all_prompts);
+    EXPECT_EQ(data.bytes(), bytes);
+    EXPECT_EQ(done.train.bytes, bytes);
+    EXPECT_EQ(done.train.prompt_tokens, all_prompts);
+  }
+}
+
+TEST(Prepare, PairsAreHeldOutWhole) {
+  const TemporaryFolder folder;
+  std::string lines;
+  for (int i = 0; i < 300; ++i)
+    lines += "{\"prompt\":\"a question of some length\",\"completion\":\"an answer, number " + std::to_string(i) +
+             "\"}\n{\"text\":\"a text that is, with more than forty characters, long enough to be cut " +
+             std::to_string(i) + "\"}\n";
+  write_file(folder / "a.jsonl", lines);
+  const auto tokenizer = make_bytes_tokenizer();
+  prepare(Paths{folder / "a.jsonl"}, *tokenizer, folder / "out", {.val = 0.4});
+  const TokenData train = TokenData::open(folder / "out"), val = TokenData::open(folder / "out", Split::val);
+  size_t pairs[2] = {}, cut = 0;
+  for (const TokenData* data : {&train, &val}) {
+    const auto all = texts(*data);
+    for (size_t d = 0; d < all.size(); ++d) {
+      const bool whole = all[d].starts_with("a question of some lengthan answer, number ");
+      EXPECT_EQ(data->prompt_tokens()[d], whole ? 25u : 0u);
+      if (whole)
+        ++pairs[data == &val];
+      else
+        cut += all[d].find("a text") == std::string::npos;
+    }
+  }
+  EXPECT_EQ(pairs[0] + pairs[1], 300u);
+  EXPECT_NEAR(static_cast<double>(pairs[1]), 120, 40);
+  EXPECT_EQ(cut, 300u);  // tails of the texts
+  write_file(folder / "one.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n");
+  const auto error =
+      user_error_of([&] { prepare(Paths{folder / "one.jsonl"}, *tokenizer, folder / "none", {.val = 1e-9}); });
+  EXPECT_THAT(error.what, HasSubstr("none of 1 documents was drawn"));
+}
+
 TEST(Prepare, FilesCanBeHeldOut) {
   const Texts texts_;
   const auto tokenizer = make_bytes_tokenizer();

@@ -50,6 +50,22 @@ void read_container(const std::filesystem::path& file, TokenStorage& out) {
       wrong(file, "token " + std::to_string(at) + " does not begin a document, /doc_starts says it does");
   }
   out.document_starts = starts;
+
+  const ContainerEntry* prompts = container.find("/prompt_tokens");
+  if ((prompts != nullptr) != (meta.prompt_tokens > 0)) wrong(file, "/prompt_tokens and /meta disagree on prompts");
+  if (!prompts) return;
+  out.prompt_tokens = container.array<uint64_t>(container.at("/prompt_tokens", FileType::u64));
+  if (out.prompt_tokens.size() != starts.size()) wrong(file, "/prompt_tokens is not as long as /doc_starts");
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const uint64_t end = i + 1 < starts.size() ? starts[i + 1] : meta.tokens;
+    if (out.prompt_tokens[i] > end - starts[i] - 1)
+      wrong(file, "/prompt_tokens[" + std::to_string(i) + "] is " + std::to_string(out.prompt_tokens[i]) +
+                      ", more than the document has");
+    out.all_prompt_tokens += out.prompt_tokens[i];
+  }
+  if (out.all_prompt_tokens != meta.prompt_tokens)
+    wrong(file, "/prompt_tokens are " + std::to_string(out.all_prompt_tokens) + " together, /meta says " +
+                    std::to_string(meta.prompt_tokens));
 }
 
 }  // namespace rw

@@ -116,9 +116,9 @@ TokenData TokenData::open(const fs::path& path, Split split, int64_t vocab) {
     read_container(files[0], *storage);
   else
     for (const fs::path& file : files) read_shard(file, vocab, *storage);
-  if (vocab != 0 && vocab != storage->vocab)
+  if (vocab != 0 && vocab < storage->vocab)
     throw UserError(Exit::data, path.string() + " has a vocabulary of " + std::to_string(storage->vocab),
-                    "not of " + std::to_string(vocab) + "; leave out --vocab");
+                    std::to_string(vocab) + " are too few; leave out --vocab, or give a larger one");
 
   TokenData data;
   for (TokenSegment& segment : storage->segments) {
@@ -132,6 +132,7 @@ TokenData TokenData::open(const fs::path& path, Split split, int64_t vocab) {
   data.name_ = files.size() == 1 ? files[0].string() : path.string();
   data.vocab_ = storage->vocab;
   data.bytes_ = storage->bytes;
+  data.targets_ = data.size_ - 1 - storage->all_prompt_tokens;
   data.tokenizer_ = storage->tokenizer;
   data.tokenizer_hash_ = storage->tokenizer_hash;
   data.storage_ = std::move(storage);
@@ -158,6 +159,8 @@ int32_t TokenData::token(uint64_t at) const {
 }
 
 std::span<const uint64_t> TokenData::document_starts() const { return storage_->document_starts; }
+
+std::span<const uint64_t> TokenData::prompt_tokens() const { return storage_->prompt_tokens; }
 
 std::string_view TokenData::meta() const {
   return storage_->container ? storage_->container->text("/meta") : std::string_view();

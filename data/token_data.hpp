@@ -25,10 +25,11 @@ const char* name_of(Split split);  // "train", "val"
 
 class TokenData {
  public:
-  // `path`: a file, a pattern, or a folder with train.h5 and val.h5, or train.bin and val.bin. `vocab`: for files that
-  // do not say it; 0: not given. Every id is compared with the vocabulary. Throws UserError: Exit::data if there is
-  // nothing to read, the format is unknown or an id is too large (its position and value are named); Exit::corrupt if a
-  // file is cut off or damaged.
+  // `path`: a file, a pattern, or a folder with train.h5 and val.h5, or train.bin and val.bin. `vocab`: of files that
+  // do not say theirs; others may have a smaller one, as where a model's embedding has rows to spare; 0: not given.
+  // Every id is compared with the vocabulary. Throws UserError: Exit::data if there is nothing to read, the format is
+  // unknown, the vocabulary is larger than `vocab`, or an id is too large (its position and value are named);
+  // Exit::corrupt if a file is cut off or damaged.
   static TokenData open(const std::filesystem::path& path, Split split = Split::train, int64_t vocab = 0);
 
   // Whether `path` names a folder with a file for the split, or a file (then: only for train).
@@ -48,7 +49,12 @@ class TokenData {
   std::span<const uint64_t> document_starts() const;
   uint64_t document_start_of(uint64_t at) const;  // where the document of this token begins
 
-  uint64_t bytes() const { return bytes_; }  // of the text; 0: not known
+  // Loss mask: the first prompt_tokens()[d] tokens of document d after its document_start are no targets. Empty if all
+  // tokens are.
+  std::span<const uint64_t> prompt_tokens() const;
+  uint64_t targets() const { return targets_; }  // tokens that are targets; the first of the row is nobody's
+
+  uint64_t bytes() const { return bytes_; }  // of the text that targets stand for; 0: not known
   const std::optional<TokenizerFile>& tokenizer() const { return tokenizer_; }
   const std::string& tokenizer_hash() const { return tokenizer_hash_; }  // empty: not known
   std::string_view meta() const;  // the text /meta of a file of ours (token_meta.hpp), else empty
@@ -60,7 +66,7 @@ class TokenData {
   std::string name_;
   uint64_t size_ = 0;
   int64_t vocab_ = 0;
-  uint64_t bytes_ = 0;
+  uint64_t targets_ = 0, bytes_ = 0;
   std::optional<TokenizerFile> tokenizer_;
   std::string tokenizer_hash_;
   std::unique_ptr<const Storage> storage_;

@@ -120,7 +120,7 @@ struct Sealed {
                  .sources = {},
                  .command = {}};
   std::vector<uint16_t> ids = {256, 1, 2, 256, 3};
-  std::vector<uint64_t> starts = {0, 3};
+  std::vector<uint64_t> starts = {0, 3}, prompts = {};
   TokenizerFile tokenizer = make_bytes_tokenizer()->file();
   std::string text;
 
@@ -128,7 +128,7 @@ struct Sealed {
     const TemporaryFolder folder;
     if (meta.tokenizer_hash.empty()) meta.tokenizer_hash = hash_of(tokenizer);
     if (text.empty()) text = to_text(meta);
-    const ContainerItem items[] = {
+    std::vector<ContainerItem> items = {
         {"/tokens", FileType::u16, {ids.size()}, std::as_bytes(std::span(ids)), {}},
         {"/doc_starts", FileType::u64, {starts.size()}, std::as_bytes(std::span(starts)), {}},
         text_item("/meta", text),
@@ -137,6 +137,8 @@ struct Sealed {
          {tokenizer.bytes.size()},
          std::as_bytes(std::span(tokenizer.bytes)),
          {}}};
+    if (!prompts.empty())
+      items.push_back({"/prompt_tokens", FileType::u64, {prompts.size()}, std::as_bytes(std::span(prompts)), {}});
     write_container(folder / "x.h5", items);
     return user_error_of([&] { TokenData::open(folder / "x.h5"); });
   }
@@ -163,11 +165,38 @@ TEST(TokenData, SealedNonsenseIsFound) {
   EXPECT_THAT(s.error().what, HasSubstr("is not a token file"));
   s = Sealed();
   s.text = to_text(s.meta);
-  s.text.replace(s.text.find("\"version\": 1"), 12, "\"version\": 2");
+  s.text.replace(s.text.find("\"version\": 1"), 12, "\"version\": 3");
   EXPECT_THAT(s.error().what, HasSubstr("newer version"));
   s = Sealed();
   s.text = "{\"format\": \"ropewalk tokens\", \"version\": 1, \"vocab\": \"x\"}";
   EXPECT_EQ(s.error().code, Exit::data);
+}
+
+TEST(TokenData, SealedNonsenseAboutPromptsIsFound) {
+  const auto error = [](std::vector<uint64_t> prompts, uint64_t in_meta) {
+    Sealed s;
+    s.prompts = std::move(prompts), s.meta.prompt_tokens = in_meta;
+    return s.error();
+  };
+  EXPECT_EQ(error({2, 1}, 3).code, Exit::ok);
+  EXPECT_THAT(error({1, 0}, 2).advice, HasSubstr("/prompt_tokens are 1 together, /meta says 2"));
+  EXPECT_THAT(error({3, 0}, 3).advice, HasSubstr("/prompt_tokens[0] is 3, more than the document has"));
+  EXPECT_THAT(error({0, ~uint64_t{0}}, 3).advice, HasSubstr("/prompt_tokens[1] is "));
+  EXPECT_THAT(error({1}, 1).advice, HasSubstr("not as long as /doc_starts"));
+  for (const auto& wrong : {error({}, 1), error({1, 1}, 0)}) {
+    EXPECT_EQ(wrong.code, Exit::corrupt);
+    EXPECT_THAT(wrong.advice, HasSubstr("disagree on prompts"));
+  }
+}
+
+TEST(TokenData, AVocabularyMayHaveRowsToSpare) {
+  const TemporaryFolder folder;
+  prepare_small(folder);
+  EXPECT_EQ(TokenData::open(folder / "out", Split::train, 257).vocab(), 257);
+  EXPECT_EQ(TokenData::open(folder / "out", Split::train, 320).vocab(), 257);
+  const auto error = user_error_of([&] { TokenData::open(folder / "out", Split::train, 256); });
+  EXPECT_THAT(error.what, HasSubstr("vocabulary of 257"));
+  EXPECT_THAT(error.advice, HasSubstr("256 are too few"));
 }
 
 TEST(TokenData, ReadsShardsOfLlmc) {

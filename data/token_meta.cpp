@@ -11,7 +11,7 @@ using json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFormat = "ropewalk tokens";
-constexpr int kVersion = 1;
+constexpr int kPlain = 1, kWithPrompts = 2;  // versions
 
 }  // namespace
 
@@ -19,9 +19,9 @@ std::string to_text(const TokenMeta& meta) {
   json sources = json::array();
   for (const TokenSource& s : meta.sources)
     sources.push_back({{"name", s.name}, {"bytes", s.bytes}, {"documents", s.documents}});
-  const json out = {
+  json out = {
       {"format", kFormat},
-      {"version", kVersion},
+      {"version", meta.prompt_tokens > 0 ? kWithPrompts : kPlain},
       {"vocab", meta.vocab},
       {"document_start", meta.document_start},
       {"tokenizer", {{"kind", meta.tokenizer_kind}, {"hash", meta.tokenizer_hash}, {"file", meta.tokenizer_file}}},
@@ -30,6 +30,7 @@ std::string to_text(const TokenMeta& meta) {
       {"tokens", meta.tokens},
       {"sources", sources},
       {"command", meta.command}};
+  if (meta.prompt_tokens > 0) out["prompt_tokens"] = meta.prompt_tokens;
   return out.dump(1, ' ', false, json::error_handler_t::replace);  // file names need not be UTF-8
 }
 
@@ -39,9 +40,11 @@ TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
     throw UserError(Exit::data, name + " is not a token file",
                     "it is something else that Ropewalk wrote\n"
                     "prepare one:  ropewalk data prepare --tokenizer TOK --out data TEXT...");
-  if (in.value("version", json()) != kVersion)
-    throw UserError(Exit::data, name + " is of a newer version",
-                    "this program reads version " + std::to_string(kVersion));
+  const json version = in.value("version", json());
+  if (version != kPlain && version != kWithPrompts)
+    throw UserError(
+        Exit::data, name + " is of a newer version",
+        "this program reads the versions " + std::to_string(kPlain) + " and " + std::to_string(kWithPrompts));
   try {
     TokenMeta meta;
     meta.vocab = in.at("vocab");
@@ -52,11 +55,12 @@ TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
     meta.bytes = in.at("bytes");
     meta.documents = in.at("documents");
     meta.tokens = in.at("tokens");
+    if (version == kWithPrompts) meta.prompt_tokens = in.at("prompt_tokens");
     for (const json& s : in.at("sources")) meta.sources.push_back({s.at("name"), s.at("bytes"), s.at("documents")});
     meta.command = in.at("command");
     return meta;
   } catch (const json::exception& error) {
-    throw UserError(Exit::data, name + " is not a token file of version " + std::to_string(kVersion), error.what());
+    throw UserError(Exit::data, name + " is not a token file of version " + version.dump(), error.what());
   }
 }
 

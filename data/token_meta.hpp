@@ -17,6 +17,7 @@ struct TokenMeta {
   int32_t document_start = 0;
   std::string tokenizer_kind, tokenizer_hash, tokenizer_file;
   uint64_t bytes = 0, documents = 0, tokens = 0;
+  uint64_t prompt_tokens = 0;  // of all documents; with 0 the text is of version 1, else 2
   std::vector<TokenSource> sources;
   std::string command;
 };

@@ -30,6 +30,8 @@ struct TokenStorage {
   int64_t vocab = 0;
   int32_t document_start = -1;  // documents begin where this id stands; -1: not known, or document_starts is there
   std::span<const uint64_t> document_starts;
+  std::span<const uint64_t> prompt_tokens;  // of each document; empty if there are none
+  uint64_t all_prompt_tokens = 0;
   std::vector<uint64_t> found_starts;  // what document_starts refers to if it was not read
   uint64_t bytes = 0;
   std::optional<TokenizerFile> tokenizer;

@@ -31,8 +31,21 @@ class PartWriter {
     searched_ = 0;
     started_ = false;
   }
+  // A document whose beginning is a prompt.
+  void add_prompt(std::string_view text) {
+    is_prompt_ = true;
+    add(text);
+    if (!buffer_.empty()) pass(buffer_.size());
+    is_prompt_ = false;
+  }
 
  private:
+  void pass(size_t size) {
+    on_part_({buffer_.substr(0, size), false, !started_, is_prompt_});
+    buffer_.erase(0, size);
+    searched_ = 0;
+    started_ = true;
+  }
   void cut() {
     searched_ += kPartBytes;
     size_t end = searched_;
@@ -42,10 +55,7 @@ class PartWriter {
       if (searched_ < kLongestPart) return;
       at = end;
     }
-    on_part_({buffer_.substr(0, at), false, !started_});
-    buffer_.erase(0, at);
-    searched_ = 0;
-    started_ = true;
+    pass(at);
   }
 
   const OnPart& on_part_;
@@ -53,6 +63,7 @@ class PartWriter {
   std::string buffer_;
   size_t searched_ = 0;   // no place to cut before it
   bool started_ = false;  // a part of the document is out
+  bool is_prompt_ = false;
 };
 
 // Ends the document at each line that is the separator.
@@ -129,18 +140,40 @@ class JsonLines {
       fail("is not JSON", error.what());
     }
     if (!object.is_object()) fail("is not a JSON object", "each line is to be like {\"text\": \"...\"}");
+    const bool has_pair = object.contains("prompt") || object.contains("completion");
+    if (key_.empty() && has_pair) return take_pair(object);
     const std::string key = !key_.empty() ? key_ : object.contains("text") ? "text" : "content";
-    if (!object.contains(key)) {
-      std::string keys;
-      for (const auto& item : object.items()) keys += (keys.empty() ? "" : ", ") + item.key();
+    if (!object.contains(key))
       fail("has no key '" + (key_.empty() ? "text' or 'content" : key) + "'",
-           "its keys are: " + keys + "\nname the one with the text:  --text-key KEY");
-    }
-    if (!object[key].is_string())
-      fail("has no text under '" + key + "'",
-           std::string("it is of type ") + object[key].type_name() + "\nname the key of a text:  --text-key KEY");
-    out_.add(object[key].get_ref<const std::string&>());
+           keys_of(object) + "\nname the one with the text:  --text-key KEY");
+    out_.add(text_of(object, key));
     out_.end_document();
+  }
+  void take_pair(const json& object) const {
+    for (const char* text : {"text", "content"})
+      if (object.contains(text))
+        fail(std::string("has a '") + text + "' and a prompt or completion",
+             "a document is either a text, or a prompt with its completion\ntake only the text:  --text-key " +
+                 std::string(text));
+    for (const auto& [here, missing] : {std::pair{"prompt", "completion"}, {"completion", "prompt"}})
+      if (!object.contains(missing))
+        fail(std::string("has a '") + here + "' without a '" + missing + "'",
+             keys_of(object) + "\ntake it as a text:  --text-key " + here);
+    out_.add_prompt(text_of(object, "prompt"));
+    out_.add(text_of(object, "completion"));
+    out_.end_document();
+  }
+  const std::string& text_of(const json& object, const std::string& key) const {
+    const json& value = object[key];
+    if (!value.is_string())
+      fail("has no text under '" + key + "'",
+           std::string("it is of type ") + value.type_name() + "\nname the key of a text:  --text-key KEY");
+    return value.get_ref<const std::string&>();
+  }
+  static std::string keys_of(const json& object) {
+    std::string keys;
+    for (const auto& item : object.items()) keys += (keys.empty() ? "" : ", ") + item.key();
+    return "its keys are: " + keys;
   }
 
   fs::path file_;

@@ -127,14 +127,51 @@ TEST(Documents, JsonLinesHoldOneEach) {
   EXPECT_EQ(read_text_of("{\"body\":\"x\",\"text\":\"y\"}", {.text_key = "body"}, "a.ndjson"), Texts{"x"});
 }
 
+// Prompt and rest of each document.
+std::vector<std::pair<std::string, std::string>> read_pairs(const std::string& content,
+                                                            const DocumentOptions& options = {}) {
+  const TemporaryFolder folder;
+  write_file(folder / "a.jsonl", content);
+  std::vector<std::pair<std::string, std::string>> documents;
+  bool inside = false;
+  read_documents(folder / "a.jsonl", options, [&](const TextPart& part) {
+    if (!inside) documents.emplace_back();
+    EXPECT_TRUE(!part.is_prompt || documents.back().second.empty());  // it comes first
+    (part.is_prompt ? documents.back().first : documents.back().second) += part.text;
+    EXPECT_FALSE(part.is_prompt && part.ends_document);
+    inside = !part.ends_document;
+  });
+  EXPECT_FALSE(inside);
+  return documents;
+}
+
+TEST(Documents, PromptsAndCompletions) {
+  using Pairs = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(read_pairs("{\"prompt\": \"2 + 2 =\", \"completion\": \" 4\", \"id\": 7}\n{\"text\": \"t\"}\n"
+                       "{\"completion\": \"c\", \"prompt\": \"\"}\n{\"prompt\": \"p\", \"completion\": \"\"}\n"
+                       "{\"prompt\": \"\", \"completion\": \"\"}\n"),
+            (Pairs{{"2 + 2 =", " 4"}, {"", "t"}, {"", "c"}, {"p", ""}}));
+  EXPECT_EQ(read_pairs("{\"prompt\": \"p\", \"completion\": \"c\", \"text\": \"t\"}", {.text_key = "text"}),
+            (Pairs{{"", "t"}}));
+  EXPECT_EQ(read_pairs("{\"prompt\": \"p\", \"completion\": \"c\"}", {.text_key = "prompt"}), (Pairs{{"", "p"}}));
+  std::string words;  // several parts
+  for (size_t i = 0; i < 3 * kPartBytes / 5; ++i) words += "word ";
+  EXPECT_TRUE(read_pairs("{\"prompt\": \"" + words + "\", \"completion\": \"" + words + "\"}") ==
+              (Pairs{{words, words}}));
+}
+
 TEST(Documents, JsonLinesThatAreWrongAreNamed) {
   const std::string good = "{\"text\":\"a\"}\n";
   const auto wrong = [&](const std::string& line) { return error_of_text(good + good + line, "a.jsonl"); };
-  for (const auto& [line, what] :
-       std::vector<std::pair<std::string, std::string>>{{"{\"text\":", "is not JSON"},
-                                                        {"[1]", "is not a JSON object"},
-                                                        {"{\"body\":\"x\"}", "has no key 'text' or 'content'"},
-                                                        {"{\"text\":[\"x\"]}", "has no text under 'text'"}}) {
+  for (const auto& [line, what] : std::vector<std::pair<std::string, std::string>>{
+           {"{\"text\":", "is not JSON"},
+           {"[1]", "is not a JSON object"},
+           {"{\"body\":\"x\"}", "has no key 'text' or 'content'"},
+           {"{\"prompt\":\"x\"}", "has a 'prompt' without a 'completion'"},
+           {"{\"completion\":\"x\"}", "has a 'completion' without a 'prompt'"},
+           {"{\"prompt\":\"x\",\"completion\":\"y\",\"text\":\"z\"}", "has a 'text' and a prompt or completion"},
+           {"{\"prompt\":3,\"completion\":\"y\"}", "has no text under 'prompt'"},
+           {"{\"text\":[\"x\"]}", "has no text under 'text'"}}) {
     const auto error = wrong(line);
     EXPECT_EQ(error.code, Exit::data);
     EXPECT_THAT(error.what, HasSubstr("a.jsonl line 3 " + what));

@@ -1,6 +1,7 @@
 #include "data/sampler/batch.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/check.hpp"
 #include "core/base/ignore.hpp"
@@ -51,6 +52,24 @@ void fill_first_key(const TokenData& data, uint64_t begin, bool doc_mask, std::s
   }
 }
 
+// Targets stand at begin, begin + 1, ... of the ring. Those of a prompt become kIgnore.
+void mask_prompts(const TokenData& data, uint64_t begin, std::span<int32_t> targets) {
+  const auto prompts = data.prompt_tokens();
+  if (prompts.empty() || targets.empty()) return;
+  const auto starts = data.document_starts();
+  begin %= data.size();
+  for (size_t done = 0; done < targets.size(); begin = 0) {  // one turn for each time round the ring
+    const size_t size = std::min<uint64_t>(targets.size() - done, data.size() - begin);
+    for (auto start = std::ranges::upper_bound(starts, begin) - 1; start != starts.end(); ++start) {
+      if (*start >= begin + size) break;
+      const uint64_t first = std::max(*start + 1, begin),
+                     last = std::min(*start + 1 + prompts[static_cast<size_t>(start - starts.begin())], begin + size);
+      if (first < last) std::ranges::fill(targets.subspan(done + (first - begin), last - first), kIgnore);
+    }
+    done += size;
+  }
+}
+
 }  // namespace
 
 void fill_batch(const DataSet& data, const Sampler& sampler, uint64_t first_sample, bool doc_mask,
@@ -65,6 +84,7 @@ void fill_batch(const DataSet& data, const Sampler& sampler, uint64_t first_samp
     read_ring(corpus, sample.begin, window);
     std::ranges::copy(std::span(window).first(row.tokens.size()), row.tokens.begin());
     std::ranges::copy(std::span(window).subspan(1), row.targets.begin());
+    mask_prompts(corpus, sample.begin + 1, row.targets);
     fill_first_key(corpus, sample.begin, doc_mask, row.first_key);
   }
 }
@@ -75,7 +95,10 @@ EvaluationWindows::EvaluationWindows(const TokenData& data, int64_t context, int
   const uint64_t targets = data.size() - 1;
   const auto t = static_cast<uint64_t>(context), s = static_cast<uint64_t>(stride);
   if (targets > 0) all_ = 1 + (targets > t ? (targets - t + s - 1) / s : 0);
-  count_ = limit == 0 ? all_ : std::min(all_, (limit + s - 1) / s);
+  // Where prompts are no targets, so many more windows are needed.
+  const double tokens_each = static_cast<double>(targets) / static_cast<double>(std::max<uint64_t>(data.targets(), 1));
+  const auto tokens = static_cast<uint64_t>(std::ceil(static_cast<double>(limit) * tokens_each));
+  count_ = limit == 0 ? all_ : std::min(all_, (tokens + s - 1) / s);
 }
 
 void EvaluationWindows::fill(uint64_t first, bool doc_mask, const BatchView& batch) const {
@@ -93,6 +116,7 @@ void EvaluationWindows::fill(uint64_t first, bool doc_mask, const BatchView& bat
     const uint64_t seen = window == 0 ? 0 : static_cast<uint64_t>(context_ - stride_);  // targets of earlier windows
     data_->read(begin, row.tokens.first(n));
     data_->read(begin + 1 + seen, row.targets.subspan(seen, n - seen));
+    mask_prompts(*data_, begin + 1 + seen, row.targets.subspan(seen, n - seen));
     fill_first_key(*data_, begin, doc_mask, row.first_key.first(n));
     if (n > 0) std::ranges::fill(row.first_key.subspan(n), row.first_key[n - 1]);
   }

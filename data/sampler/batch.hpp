@@ -5,7 +5,8 @@
 namespace rw {
 
 // Each i32 [B, T], row-major.
-//   targets[b, t]    the token after tokens[b, t], or kIgnore (core/base/ignore.hpp)
+//   targets[b, t]    the token after tokens[b, t], or kIgnore (core/base/ignore.hpp): where that is of a prompt
+//                    (prepare.hpp), and where another row has it
 //   first_key[b, t]  index in the row of the first token of the document of tokens[b, t]; 0 if that began earlier
 struct BatchView {
   int64_t rows = 0;     // B
@@ -17,8 +18,9 @@ struct BatchView {
 void fill_batch(const DataSet& data, const Sampler& sampler, uint64_t first_sample, bool doc_mask,
                 const BatchView& batch);
 
-// Windows over a row of N tokens in which, together, every token but the first is a target exactly once, seen with at
-// least T - stride tokens before it (as far as there are so many). Window w begins at token w · stride.
+// Windows over a row of N tokens in which, together, every token but the first and those of prompts is a target exactly
+// once, seen with at least T - stride tokens before it (as far as there are so many). Window w begins at token
+// w · stride.
 class EvaluationWindows {
  public:
   // 0 < stride ≤ T. `limit`: about so many targets, in windows spread evenly over the row; 0: all.

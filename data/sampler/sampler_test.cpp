@@ -272,6 +272,65 @@ TEST(EvaluationWindows, CoverEveryTokenOnce) {
   }
 }
 
+// Pairs of the given lengths, each in letters, a prompt of 0 being a text.
+std::string make_pairs(const TemporaryFolder& folder, const std::vector<std::pair<size_t, size_t>>& lengths) {
+  std::string lines;
+  for (const auto& [prompt, completion] : lengths)
+    lines += prompt == 0 ? "{\"text\":\"" + std::string(completion, 't') + "\"}\n"
+                         : "{\"prompt\":\"" + std::string(prompt, 'p') + "\",\"completion\":\"" +
+                               std::string(completion, 'c') + "\"}\n";
+  test::write_file(folder / "pairs.jsonl", lines);
+  const std::vector<std::filesystem::path> files = {folder / "pairs.jsonl"};
+  prepare(files, *make_bytes_tokenizer(), folder / "pairs", {});
+  return (folder / "pairs").string();
+}
+
+TEST(Batch, PromptsAreNoTargets) {
+  const TemporaryFolder folder;
+  const DataSet data =
+      DataSet::open(make_pairs(folder, {{4, 3}, {1, 1}, {0, 9}, {30, 2}, {5, 0}, {2, 40}, {6, 1}}), Split::train);
+  const TokenData& corpus = data.corpora()[0].data;
+  const uint64_t n = corpus.size();
+  for (int64_t context : {1, 7, 13, 50}) {
+    const Sampler sampler(data, context, 1);
+    Batch batch(60, context);
+    fill_batch(data, sampler, 0, true, batch.view);
+    size_t ignored = 0;
+    for (size_t b = 0; b < 60; ++b)
+      for (size_t t = 0; t < static_cast<size_t>(context); ++t) {  // the letter says what it is
+        const int32_t target = corpus.token((sampler(b).begin + t + 1) % n);
+        EXPECT_EQ(batch.targets[b * static_cast<size_t>(context) + t], target == 'p' ? kIgnore : target);
+        ignored += target == 'p';
+      }
+    EXPECT_GT(ignored, 10u);
+
+    for (int64_t stride : {int64_t{1}, (context + 1) / 2, context}) {
+      const EvaluationWindows windows(corpus, context, stride);
+      std::vector<int> covered(n);
+      for (uint64_t w = 0; w < windows.count(); ++w) {
+        Batch one(1, context);
+        windows.fill(w, true, one.view);
+        for (size_t t = 0; t < static_cast<size_t>(context); ++t)
+          if (one.targets[t] != kIgnore) ++covered[w * static_cast<uint64_t>(stride) + t + 1];
+      }
+      uint64_t targets = 0;
+      for (uint64_t at = 1; at < n; ++at) {
+        EXPECT_EQ(covered[at], corpus.token(at) != 'p') << at;
+        targets += corpus.token(at) != 'p';
+      }
+      EXPECT_EQ(corpus.targets(), targets);
+    }
+  }
+}
+
+TEST(EvaluationWindows, ALimitCountsTargets) {
+  const TemporaryFolder folder;
+  const TokenData data = TokenData::open(make_pairs(folder, std::vector<std::pair<size_t, size_t>>(100, {79, 19})));
+  EXPECT_EQ(data.size(), 9900u);
+  const EvaluationWindows windows(data, 99, 99, 495);
+  EXPECT_EQ(windows.count(), 25u);  // 20 of 99 tokens are targets
+}
+
 TEST(EvaluationWindows, ALimitSpreadsThem) {
   const TemporaryFolder folder;
   const TokenData data = TokenData::open(make(folder, "a", {1000}));

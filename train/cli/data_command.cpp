@@ -14,6 +14,12 @@ using json = nlohmann::ordered_json;
 
 double ratio(uint64_t a, uint64_t b) { return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b); }
 
+// Of the tokens that are no targets.
+std::string prompt_share(uint64_t prompt_tokens, uint64_t tokens) {
+  return grouped(prompt_tokens) + " of the tokens (" + fixed(100 * ratio(prompt_tokens, tokens), 1) +
+         " %) are prompts, not in the loss";
+}
+
 struct Prepare {
   TextOptions text;
   std::string tokenizer, out, split = "tail";
@@ -27,7 +33,8 @@ struct Prepare {
     app.add_option("--tokenizer", tokenizer, "folder or file of a tokenizer, a run, or: bytes")->required();
     app.add_option("--out", out, "folder for train.h5 and val.h5")->required();
     add_number(app, "--val", val, Unit::share, "share to hold out, for instance 5%; 0: none");
-    app.add_option("--split", split, "what is held out: the tail of each document, or whole documents")
+    app.add_option("--split", split,
+                   "what is held out: the tail of each document, or whole documents; of pairs whole ones")
         ->check(CLI::IsMember({"tail", "document"}))
         ->capture_default_str();
     app.add_option("--val-files", val_files, "hold out these files besides")->type_name("TEXT");
@@ -49,7 +56,8 @@ struct Prepare {
     const Prepared done = prepare(text.paths(), *made, out, options);
     if (global.json) {
       const auto shown = [](const PreparedSplit& s) {
-        return json{{"tokens", s.tokens}, {"documents", s.documents}, {"bytes", s.bytes}};
+        return json{
+            {"tokens", s.tokens}, {"documents", s.documents}, {"bytes", s.bytes}, {"prompt_tokens", s.prompt_tokens}};
       };
       print(json{{"out", out}, {"tokenizer_hash", made->hash()}, {"train", shown(done.train)}, {"val", shown(done.val)}}
                 .dump() +
@@ -67,7 +75,8 @@ struct Prepare {
     char head[128];
     std::snprintf(head, sizeof head, "%-5s  %13s tokens in %s documents", name, grouped(s.tokens).c_str(),
                   grouped(s.documents).c_str());
-    return std::string(head) + ", " + fixed(ratio(s.bytes, s.tokens), 2) + " bytes/token   " +
+    return std::string(head) + ", " + fixed(ratio(s.bytes, s.tokens - s.prompt_tokens), 2) + " bytes/token" +
+           (s.prompt_tokens > 0 ? ", " + prompt_share(s.prompt_tokens, s.tokens) : std::string()) + "   " +
            (std::filesystem::path(out) / name).string() + ".h5\n";
   }
 };
@@ -96,13 +105,10 @@ struct Info {
     uint64_t longest = 0;
     for (size_t i = 0; i < starts.size(); ++i)
       longest = std::max(longest, (i + 1 < starts.size() ? starts[i + 1] : data.size()) - starts[i]);
-    json out = {{"name", data.name()},
-                {"tokens", data.size()},
-                {"vocab", data.vocab()},
-                {"documents", starts.size()},
-                {"longest_document", longest},
-                {"bytes", data.bytes()},
-                {"tokenizer_hash", data.tokenizer_hash()}};
+    json out = {{"name", data.name()},         {"tokens", data.size()},
+                {"vocab", data.vocab()},       {"documents", starts.size()},
+                {"longest_document", longest}, {"targets", data.targets()},
+                {"bytes", data.bytes()},       {"tokenizer_hash", data.tokenizer_hash()}};
     if (!data.meta().empty()) out["meta"] = json::parse(data.meta());
     if (global.json) {
       print(out.dump() + "\n");
@@ -111,9 +117,11 @@ struct Info {
     std::string text = data.name() + "\ntokens      " + grouped(data.size()) + "\nvocab       " +
                        grouped(static_cast<uint64_t>(data.vocab())) + "\ndocuments   " + grouped(starts.size()) +
                        ", the longest of " + grouped(longest) + " tokens\n";
+    const uint64_t prompts = data.size() - 1 - data.targets();
+    if (prompts > 0) text += "loss mask   " + prompt_share(prompts, data.size()) + "\n";
     if (data.bytes() > 0)
-      text += "text        " + byte_text(data.bytes()) + ", " + fixed(ratio(data.bytes(), data.size()), 2) +
-              " bytes/token\n";
+      text += "text        " + byte_text(data.bytes()) + (prompts > 0 ? " without prompts, " : ", ") +
+              fixed(ratio(data.bytes(), data.size() - prompts), 2) + " bytes/token\n";
     if (!data.meta().empty()) {
       const TokenMeta meta = parse_token_meta(data.name(), data.meta());
       text += "tokenizer   " + meta.tokenizer_kind + " " + meta.tokenizer_hash + "\nmade by     " + meta.command + "\n";
@@ -163,19 +171,31 @@ struct Show {
     const auto starts = data.document_starts();
     const uint64_t end = document + 1 < starts.size() ? starts[document + 1] : data.size();
     const uint64_t length = end - starts[document];
+    const uint64_t prompt = data.prompt_tokens().empty() ? 0 : data.prompt_tokens()[document];
     std::vector<int32_t> ids(std::min<uint64_t>(length, static_cast<uint64_t>(tokens)));
     data.read(starts[document], ids);
     if (as_json)
-      return print(json{{"document", document}, {"length", length}, {"ids", ids}, {"text", made.decode(ids)}}.dump(
-                       -1, ' ', false, json::error_handler_t::replace) +
+      return print(json{{"document", document},
+                        {"length", length},
+                        {"prompt_tokens", prompt},
+                        {"ids", ids},
+                        {"text", made.decode(ids)}}
+                       .dump(-1, ' ', false, json::error_handler_t::replace) +
                    "\n");
-    std::string text = made.decode(ids);
-    if (pieces) {
-      text.clear();
-      for (int32_t id : ids) text += made.piece(id) + "|";
+    const auto shown = [&](std::span<const int32_t> first) {  // the first of them
+      if (!pieces) return made.decode(first);
+      std::string text;
+      for (int32_t id : first) text += made.piece(id) + "|";
+      return text;
+    };
+    std::string text = shown(ids);
+    if (prompt > 0) {  // document_start is of it
+      const auto length_of_prompt = std::min<uint64_t>(prompt + 1, ids.size());
+      text.insert(shown(std::span(ids).first(length_of_prompt)).size(), "\n--- completion, in the loss\n");
     }
     print("--- document " + grouped(document) + " of " + grouped(starts.size()) + ", " + grouped(length) + " tokens" +
-          (ids.size() < length ? ", the first " + grouped(ids.size()) : std::string()) + "\n" + text +
+          (ids.size() < length ? ", the first " + grouped(ids.size()) : std::string()) +
+          (prompt > 0 ? ", prompt of " + grouped(prompt) + ", not in the loss" : std::string()) + "\n" + text +
           (text.ends_with('\n') ? "" : "\n"));
   }
 };
@@ -187,6 +207,7 @@ Command data_prepare_command() {
       "data prepare", "turn text into token files",
       "ropewalk data prepare --tokenizer tok --out data --val 5% book.txt\n"
       "ropewalk data prepare --tokenizer bytes --out data --document-separator % fortunes.txt\n"
+      "ropewalk data prepare --tokenizer tok --out pairs --val 5% prompts-and-completions.jsonl\n"
       "ropewalk data prepare --tokenizer tok --out data --val 1% --split document a.jsonl.gz\n");
 }
 Command data_info_command() {

@@ -82,7 +82,7 @@ struct Eval {
         if (!per_token.empty()) nll.push_back(static_cast<float>(v));
       });
       loss += corpus.share * e.loss();
-      bits += corpus.share * bits_per_byte(e.loss(), corpus.data.size(), corpus.data.bytes());
+      bits += corpus.share * bits_per_byte(e.loss(), corpus.data.targets(), corpus.data.bytes());
       targets += e.targets, bytes += corpus.data.bytes();
     }
     if (!per_token.empty()) write_npy(per_token, nll);

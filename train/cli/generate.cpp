@@ -88,8 +88,9 @@ struct Generate {
     std::string text = prompt;
     bool ended = false;
     auto logits = generator.append(ids);
+    const size_t vocab = std::min(logits.size(), static_cast<size_t>(tokenizer.vocab()));  // the model may have more
     for (int64_t n = 0; n < tokens; ++n) {
-      const int32_t id = draw_token(logits, sampling, static_cast<uint64_t>(n));
+      const int32_t id = draw_token(logits.first(vocab), sampling, static_cast<uint64_t>(n));
       ended = id == tokenizer.document_start() || std::ranges::find(loaded.meta.ends, id) != loaded.meta.ends.end();
       if (ended && to_the_end) break;
       ids.push_back(id);

@@ -19,7 +19,10 @@ void TextOptions::add(CLI::App& app) {
                  std::string("the line between two documents of a text file, for instance %; ") + kBlank +
                      ": empty lines; else a file is one document")
       ->type_name("LINE");
-  app.add_option("--text-key", text_key, "key of the text in JSON lines; else text, or content")->type_name("KEY");
+  app.add_option(
+         "--text-key", text_key,
+         "key of the text in JSON lines; else text, content, or prompt and completion (loss on the latter only)")
+      ->type_name("KEY");
 }
 
 DocumentOptions TextOptions::documents() const {

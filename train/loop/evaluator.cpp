@@ -7,9 +7,9 @@
 
 namespace rw {
 
-double bits_per_byte(double loss, uint64_t tokens, uint64_t bytes) {
-  if (bytes == 0 || tokens == 0) return std::numeric_limits<double>::quiet_NaN();
-  return loss * static_cast<double>(tokens - 1) / (static_cast<double>(bytes) * std::numbers::ln2);
+double bits_per_byte(double loss, uint64_t targets, uint64_t bytes) {
+  if (bytes == 0) return std::numeric_limits<double>::quiet_NaN();
+  return loss * static_cast<double>(targets) / (static_cast<double>(bytes) * std::numbers::ln2);
 }
 
 void Evaluator::dry_run(Ctx& ctx, const Model& model, int64_t rows, int64_t length) {

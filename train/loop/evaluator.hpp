@@ -13,12 +13,12 @@ struct Evaluation {
   std::vector<double> nll_by_position;  // index in the window; divided by targets_by_position: a mean
   std::vector<uint64_t> targets_by_position;
 
-  double loss() const { return nll / static_cast<double>(targets); }  // nats per target
+  double loss() const { return nll / static_cast<double>(targets); }  // nats per target; NaN if there is none
 };
 
-// Bits per byte of the text of which `tokens` ids stand for `bytes` bytes, at `loss` nats per target: every id but the
-// first is a target. NaN if the bytes are not known.
-double bits_per_byte(double loss, uint64_t tokens, uint64_t bytes);
+// Bits per byte of a text of `bytes` bytes of which all `targets` have a loss of `loss` nats in the mean. NaN if the
+// bytes are not known.
+double bits_per_byte(double loss, uint64_t targets, uint64_t bytes);
 
 class Evaluator {
  public:

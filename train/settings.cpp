@@ -101,6 +101,7 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
   f({"beta2", optimizer, number, "AdamW's decay of the mean square", kGpt3}, &o.beta2);
   f({"eps", optimizer, number, "added to AdamW's divisor", kGpt3}, &o.eps);
   f({"clip", optimizer, number, "largest norm of the gradient; 0: no clipping", kGpt3}, &o.clip);
+  f({"freeze", optimizer, text, "tensors that are not trained, as model.embed_tokens.*,model.layers.0.*"}, &o.freeze);
 
   Settings::Run& r = s.run;
   f({"out", run, text, "run folder", {}, kResume}, &r.out);

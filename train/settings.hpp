@@ -44,7 +44,8 @@ struct Settings {
     double decay_share = 0.2;  // of the run, for wsd
     double weight_decay = 0.1;
     double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-    double clip = 1.0;  // 0: off
+    double clip = 1.0;   // 0: off
+    std::string freeze;  // patterns for the names of tensors that are not trained
   } optimizer;
 
   struct Run {

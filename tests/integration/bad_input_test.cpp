@@ -295,7 +295,7 @@ TEST_F(BadInput, Checkpoints) {
   expect({
       {{"resume", "gone"},
        3,
-       "tokenizer mismatch: data has another one than the run",
+       "tokenizer mismatch: data has another one than the model",
        {"data prepare --tokenizer RUN"}},
       {{"eval", "run", "--data", "other"}, 3, "tokenizer mismatch", {"data prepare --tokenizer run"}},
       {{"eval", "run", "--data", "none"}, 3, "no data none", {}},

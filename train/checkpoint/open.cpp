@@ -23,15 +23,17 @@ UserError refused(const fs::path& path) {
   const std::string_view start(head, sizeof head);
   const bool pickle = start[0] == '\x80' && start[1] >= 1 && start[1] <= 5;
   if (pickle || start.starts_with("PK\x03\x04"))
-    return UserError(Exit::data,
-                     name + (pickle ? " is a pickle" : " is a zip archive, as torch.save makes to hold a pickle"),
-                     "a pickle can run any program when it is opened: it was not opened, and never is\n"
-                     "save the model as safetensors, in a Hugging Face folder:  ropewalk import hf FOLDER");
+    return UserError(
+        Exit::data, name + (pickle ? " is a pickle" : " is a zip archive, as torch.save makes to hold a pickle"),
+        "a pickle can run any program when it is opened: it was not opened, and never is\n"
+        "save the model as safetensors, in a Hugging Face folder:  ropewalk import hf FOLDER --out CHECKPOINT");
   if (start.starts_with("GGUF"))
-    return UserError(Exit::data, name + " is a GGUF file, not a checkpoint", "ropewalk import gguf " + name);
+    return UserError(Exit::data, name + " is a GGUF file, not a checkpoint",
+                     "ropewalk import gguf " + name + " --out CHECKPOINT");
   if (path.extension() == ".safetensors")
-    return UserError(Exit::data, name + " is a safetensors file, not a checkpoint",
-                     "ropewalk import hf " + (path.has_parent_path() ? path.parent_path().string() : "."));
+    return UserError(
+        Exit::data, name + " is a safetensors file, not a checkpoint",
+        "ropewalk import hf " + (path.has_parent_path() ? path.parent_path().string() : ".") + " --out CHECKPOINT");
   return UserError(Exit::data, name + " is not a checkpoint",
                    "give a run folder, or a folder like RUN/checkpoints/step-000123");
 }
@@ -62,7 +64,8 @@ UserError refused_folder(const fs::path& path) {
     const std::string extension = it->path().extension().string();
     if (extension == ".safetensors")
       return UserError(Exit::data, name + " holds no checkpoint, but a safetensors model",
-                       "ropewalk import hf " + name);
+                       "ropewalk import hf " + name + " --out CHECKPOINT");
+    if (extension == ".gguf") return refused(it->path());
     if (extension == ".pt" || extension == ".pth" || extension == ".bin" || extension == ".pkl") {
       const fs::path file = it->path();
       if (fs::is_regular_file(file, error) && !is_hdf5(file)) return refused(file);

@@ -10,6 +10,7 @@ Command data_prepare_command();
 Command data_info_command();
 Command data_sample_command();
 Command pretrain_command();
+Command finetune_command();
 Command resume_command();
 Command eval_command();
 Command generate_command();
@@ -30,19 +31,33 @@ Command config_check_command();
 Command config_diff_command();
 
 std::vector<Command> commands() {
-  return {tokenizer_train_command(),  tokenizer_encode_command(),
-          tokenizer_decode_command(), tokenizer_info_command(),
-          data_prepare_command(),     data_info_command(),
-          data_sample_command(),      pretrain_command(),
-          resume_command(),           eval_command(),
-          generate_command(),         inspect_command(),
-          report_command(),           doctor_command(),
-          estimate_command(),         import_hf_command(),
-          import_gguf_command(),      export_hf_command(),
-          export_gguf_command(),      export_safetensors_command(),
-          export_npy_command(),       convert_command(),
-          presets_command(),          config_show_command(),
-          config_check_command(),     config_diff_command()};
+  return {tokenizer_train_command(),
+          tokenizer_encode_command(),
+          tokenizer_decode_command(),
+          tokenizer_info_command(),
+          data_prepare_command(),
+          data_info_command(),
+          data_sample_command(),
+          pretrain_command(),
+          finetune_command(),
+          resume_command(),
+          eval_command(),
+          generate_command(),
+          inspect_command(),
+          report_command(),
+          doctor_command(),
+          estimate_command(),
+          import_hf_command(),
+          import_gguf_command(),
+          export_hf_command(),
+          export_gguf_command(),
+          export_safetensors_command(),
+          export_npy_command(),
+          convert_command(),
+          presets_command(),
+          config_show_command(),
+          config_check_command(),
+          config_diff_command()};
 }
 
 }  // namespace rw::cli

@@ -4,6 +4,7 @@
 #include "train/checkpoint/difference.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/checkpoint/model_json.hpp"
+#include "train/checkpoint/parent.hpp"
 #include "train/cli/command.hpp"
 #include "train/loop/machine.hpp"
 
@@ -127,6 +128,10 @@ struct Inspect {
                                      {"tokenizer_hash", meta.tokenizer_hash},
                                      {"command", meta.command},
                                      {"version", meta.version}};
+      if (const auto parent = parse_parent(meta.parent))
+        json["parent"] = {{"folder", parent->folder}, {"step", parent->step}, {"manifest", parent->manifest}};
+      else if (!meta.parent.empty())
+        json["parent"] = meta.parent;
       if (meta.val_loss) json["val_loss"] = *meta.val_loss;
       if (meta.best_val) json["best_val_loss"] = *meta.best_val;
       if (settings) json["settings"] = meta.settings;
@@ -155,6 +160,7 @@ struct Inspect {
          << (checkpoint.has_optimizer() ? "weights and optimizer moments" : "weights only") << "\ntokenizer   "
          << (meta.tokenizer_hash.empty() ? "none" : meta.tokenizer_hash) << "\nwritten by  ropewalk " << meta.version
          << ": " << meta.command << '\n';
+    if (!meta.parent.empty()) text << "parent      " << meta.parent << '\n';
     if (settings) text << '\n' << meta.settings;
     if (tensors) {
       char line[256];

@@ -2,6 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "train/cli/settings_options.hpp"
+#include "train/cli/text_options.hpp"
+#include "train/cli/training_result.hpp"
 #include "train/config/validate.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/trainer.hpp"
@@ -10,33 +12,6 @@ namespace rw::cli {
 namespace {
 
 constexpr auto kAll = {Section::model, Section::data, Section::train, Section::optimizer, Section::run};
-
-std::string number(double value, int digits) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-Exit report(const TrainingResult& result, const std::string& run, const Global& global) {
-  if (global.json) {
-    const auto known = [](double v) { return std::isnan(v) ? nlohmann::ordered_json() : nlohmann::ordered_json(v); };
-    const nlohmann::ordered_json json = {{"run", run},
-                                         {"finished", result.finished},
-                                         {"step", result.step},
-                                         {"loss", known(result.loss)},
-                                         {"val_loss", known(result.val_loss)},
-                                         {"val_bits_per_byte", known(result.val_bits_per_byte)},
-                                         {"best_val_loss", known(result.best_val)},
-                                         {"checkpoint", result.checkpoint.string()}};
-    print(json.dump() + "\n");
-  } else {
-    std::string text = "saved    " + result.checkpoint.string();
-    if (!std::isnan(result.val_loss)) text += " · val loss " + number(result.val_loss, 4);
-    if (!std::isnan(result.val_bits_per_byte)) text += " · " + number(result.val_bits_per_byte, 4) + " bits per byte";
-    print(text + "\nnext:    ropewalk " + (result.finished ? "generate " : "resume ") + run + "\n");
-  }
-  return result.finished ? Exit::ok : Exit::interrupted;
-}
 
 struct Pretrain {
   SettingsOptions settings;
@@ -55,9 +30,9 @@ struct Pretrain {
       return Exit::ok;
     }
     const std::string out = resolved.settings.run.out;
-    return report(Trainer::pretrain(std::move(resolved),
-                                    {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
-                  out, global);
+    return print_result(Trainer::pretrain(std::move(resolved),
+                                          {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
+                        out, global);
   }
 };
 
@@ -71,9 +46,9 @@ struct Resume {
   }
 
   Exit run(const Global& global) {
-    return report(Trainer::resume(run_folder, settings.layers(),
-                                  {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
-                  run_folder, global);
+    return print_result(Trainer::resume(run_folder, settings.layers(),
+                                        {.arguments = global.arguments, .json = global.json, .quiet = global.quiet}),
+                        run_folder, global);
   }
 };
 
@@ -104,7 +79,7 @@ struct Estimate {
       return Exit::ok;
     }
     print("model        " + describe(s.model) + "\n" + memory_table(plan) + "\ncheckpoint   " +
-          bytes_text(static_cast<double>(plan.weights + plan.moments)) + "\nwork         " + number(flop / 1e9, 1) +
+          bytes_text(static_cast<double>(plan.weights + plan.moments)) + "\nwork         " + fixed(flop / 1e9, 1) +
           " GFLOP a step of " + std::to_string(tokens) + " tokens\n");
     return Exit::ok;
   }

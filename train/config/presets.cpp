@@ -1,5 +1,8 @@
 #include "train/config/presets.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/base/user_error.hpp"
 #include "train/config/suggest.hpp"
 
@@ -39,6 +42,16 @@ const Preset& find_preset(std::string_view name) {
   std::string advice = did_you_mean(name, names);
   throw UserError(Exit::usage, "there is no preset '" + std::string(name) + "'",
                   (advice.empty() ? "" : advice + "\n") + "presets: " + all);
+}
+
+const Preset& nearest_preset(int64_t parameters) {
+  const auto ratio = [&](const Preset& p) {
+    Settings settings;
+    apply_preset(p, settings);
+    settings.model.vocab = p.usual_vocab;
+    return std::abs(std::log(static_cast<double>(parameter_count(settings.model)) / static_cast<double>(parameters)));
+  };
+  return *std::ranges::min_element(kPresets, {}, ratio);
 }
 
 void apply_preset(const Preset& p, Settings& s) {

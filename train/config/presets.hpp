@@ -22,6 +22,9 @@ std::span<const Preset> presets();
 // Throws UserError(Exit::usage) if there is none of this name.
 const Preset& find_preset(std::string_view name);
 
+// The one whose number of parameters has the least ratio to this.
+const Preset& nearest_preset(int64_t parameters);
+
 // Sets what the settings with `from_size` are, and the size.
 void apply_preset(const Preset& preset, Settings& settings);
 

@@ -46,16 +46,13 @@ double first(CView v) {
 }  // namespace
 
 Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry)
-    : options_(options), model_(config), layout_(lay_out_parameters(model_)) {
+    : options_(options),
+      model_(config),
+      layout_(lay_out_parameters(model_)),
+      ranges_(trained_ranges(model_, layout_, options.freeze)) {
   const EngineOptions& o = options_;
   RW_CHECK(o.sequences > 0 && o.micro_batch > 0 && o.length > 0, o.sequences, o.micro_batch, o.length);
   options_.micro_batch = std::min(o.micro_batch, o.sequences);
-  for (const ParamRange& range : layout_.ranges) {
-    const int64_t end = (range.offset + range.count + kRangeAlign - 1) / kRangeAlign * kRangeAlign;
-    if (decay_runs_.empty() || decay_runs_.back().decay != range.decay)
-      decay_runs_.push_back({range.offset, 0, range.decay});
-    decay_runs_.back().count = end - decay_runs_.back().offset;
-  }
   model_.prepare_positions(o.device, o.dtype, o.length);
 
   // Token views: token, target, first_key, and the positions of a micro-batch.
@@ -141,14 +138,20 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
 
 Engine::StepResult Engine::step(int64_t step, double lr) {
   Ctx& ctx = workspace_->ctx;
-  StepResult result{.targets = count_targets(target_)};
-  run_micro_batches(ctx, nll_, step, 1.0 / static_cast<double>(std::max<int64_t>(result.targets, 1)));
+  StepResult result;
+  result.targets = count_targets(target_);
+  if (result.targets == 0) return result;
+  run_micro_batches(ctx, nll_, step, 1.0 / static_cast<double>(result.targets));
+  for (const ParamRange& range : ranges_.frozen) {
+    const View frozen = range_of(grad_.view(), range, {range.count});
+    std::memset(frozen.data, 0, static_cast<size_t>(range.count) * size_of(frozen.dtype));
+  }
   clip_factor(ctx, norm_, clip_, grad_, options_.clip);
-  result.loss = sum(nll_) / static_cast<double>(std::max<int64_t>(result.targets, 1));
+  result.loss = sum(nll_) / static_cast<double>(result.targets);
   result.grad_norm = first(norm_);
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
   stepped_ = true;
-  for (const ParamRange& run : decay_runs_) {
+  for (const ParamRange& run : ranges_.trained) {
     const auto part = [&](const Buffer& b) { return range_of(b.view(), run, {run.count}); };
     adamw(ctx, part(value_), part(m_), part(v_), part(grad_), clip_,
           {.lr = lr,

@@ -4,13 +4,16 @@
 //
 //   loss = Σ nll / n,   g = Σ_micro ∂(Σ nll / n),   g' = g · min(1, clip / ‖g‖),   AdamW(g')
 //
-// so how the step is cut changes nothing but rounding.
+// so how the step is cut changes nothing but rounding. Frozen tensors (trained_ranges.hpp) have no part in g, so none
+// in its norm, and keep their bits.
 #pragma once
+#include <limits>
 #include <memory>
 
 #include "layers/parameters.hpp"
 #include "layers/transformer/model.hpp"
 #include "train/checkpoint/checkpoint.hpp"
+#include "train/loop/trained_ranges.hpp"
 #include "train/loop/workspace.hpp"
 
 namespace rw {
@@ -25,6 +28,7 @@ struct EngineOptions {
   Recompute recompute = Recompute::none;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
   uint64_t seed = 1;
+  std::string freeze = {};  // patterns for the names of tensors that are not trained
 };
 
 // Bytes, by what they are for.
@@ -38,7 +42,8 @@ class Engine {
   // The memory that an Engine takes, from a dry run of its own step; nothing of that size is allocated.
   static MemoryPlan plan(const ModelConfig&, const EngineOptions&);
 
-  // Weights are zero until initialise() or a checkpoint sets them. UserError(Exit::memory) if there is not enough.
+  // Weights are zero until initialise() or a checkpoint sets them. UserError: Exit::memory if there is not enough;
+  // Exit::usage if options.freeze fits no tensor, or all.
   Engine(const ModelConfig&, const EngineOptions&);
 
   void initialise();                 // weights drawn, moments zero
@@ -46,6 +51,7 @@ class Engine {
   const Model& model() const { return model_; }
   const EngineOptions& options() const { return options_; }
   const MemoryPlan& memory() const { return plan_; }
+  const TrainedRanges& ranges() const { return ranges_; }
 
   // To be filled by the caller before step(): i32 [S, T].
   View token() const { return token_; }
@@ -53,11 +59,13 @@ class Engine {
   View first_key() const { return first_key_; }
 
   struct StepResult {
-    double loss = 0;  // nats per target
+    double loss = std::numeric_limits<double>::quiet_NaN();  // nats per target
     double grad_norm = 0;
     int64_t targets = 0;
   };
-  // `step` counts from 1. Throws UserError(Exit::non_finite), naming the first bad tensor, before anything is updated.
+  // `step` counts from 1. With no target at all there is nothing to learn: nothing is updated, not even by weight
+  // decay, and loss is NaN; a micro-batch without one adds nothing. Throws UserError(Exit::non_finite), naming the
+  // first bad tensor, before anything is updated.
   StepResult step(int64_t step, double lr);
 
   // Where evaluations and samples are computed too: large enough for an Evaluator with micro_batch rows of T tokens and
@@ -73,7 +81,7 @@ class Engine {
   EngineOptions options_;
   Model model_;
   ParamLayout layout_;
-  std::vector<ParamRange> decay_runs_;  // of neighbours with the same decay
+  TrainedRanges ranges_;
   MemoryPlan plan_;
   Buffer token_buffer_, value_, grad_, m_, v_;
   View token_, target_, first_key_, position_;

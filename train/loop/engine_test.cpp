@@ -116,6 +116,80 @@ TEST(Engine, NothingIsUpdatedIfItIsNotFinite) {
   }
 }
 
+// A micro-batch without targets, and one step of several without any.
+TEST(Engine, TargetsMayBeMissing) {
+  const auto without = [](Engine& engine, int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r)
+      for (int64_t t = 0; t < 7; ++t) engine.target().as<int32_t>()[r][t] = kIgnore;
+  };
+  EngineOptions o = options(DType::f64);
+  const auto state = [&](int64_t micro_batch) {
+    o.micro_batch = micro_batch;
+    Engine engine(tiny_config(), o);
+    engine.initialise();
+    fill_tokens(engine, 1);
+    without(engine, 0, 2);  // all of the first of three micro-batches
+    const auto result = engine.step(1, 0.01);
+    EXPECT_TRUE(std::isfinite(result.loss));
+    return weights(engine);
+  };
+  EXPECT_LE(relative_distance(state(2), state(5)), 1e-12);
+
+  o.micro_batch = 2;
+  Engine engine(tiny_config(), o);
+  engine.initialise();
+  fill_tokens(engine, 1);
+  engine.step(1, 0.01);
+  const auto before = weights(engine);
+  without(engine, 0, 5);
+  const auto nothing = engine.step(2, 0.01);
+  EXPECT_EQ(nothing.targets, 0);
+  EXPECT_TRUE(std::isnan(nothing.loss));
+  EXPECT_EQ(nothing.grad_norm, 0);
+  EXPECT_EQ(weights(engine), before);
+  fill_tokens(engine, 3);
+  EXPECT_TRUE(std::isfinite(engine.step(3, 0.01).loss));
+}
+
+// Frozen tensors keep their bits and have no part in the norm; the others go as they would with that gradient alone.
+TEST(Engine, FrozenTensorsStay) {
+  for (DType dtype : {DType::f64, DType::f32}) {
+    EngineOptions o = options(dtype);
+    o.clip = 0;
+    Engine whole(tiny_config(), o);
+    o.freeze = "model.embed_tokens.*,model.layers.0.*,model.layers.1.self_attn.k_proj.weight";
+    Engine engine(tiny_config(), o);
+    const auto frozen = [](const std::string& name) {
+      return name.starts_with("model.embed") || name.starts_with("model.layers.0.") ||
+             name == "model.layers.1.self_attn.k_proj.weight";
+    };
+    engine.initialise(), whole.initialise();
+    const auto before = engine.state();
+    std::vector<std::vector<double>> values;
+    for (const StateTensor& t : before) values.push_back(TestModel::values(t.value));
+    fill_tokens(engine, 1), fill_tokens(whole, 1);
+    const double norm = engine.step(1, 0.01).grad_norm, whole_norm = whole.step(1, 0.01).grad_norm;
+    EXPECT_LT(norm, whole_norm);
+    const auto after = engine.state(), other = whole.state();
+    double squares = 0;
+    int count = 0;
+    for (size_t i = 0; i < after.size(); ++i) {
+      const auto now = TestModel::values(after[i].value), m = TestModel::values(after[i].m);
+      if (frozen(after[i].name)) {
+        ++count;
+        EXPECT_EQ(now, values[i]) << after[i].name;
+        EXPECT_TRUE(std::ranges::all_of(m, [](double x) { return x == 0; })) << after[i].name;
+      } else {
+        EXPECT_EQ(now, TestModel::values(other[i].value)) << after[i].name;
+        EXPECT_NE(now, values[i]) << after[i].name;
+        for (double x : m) squares += x * x / 0.01;
+      }
+    }
+    EXPECT_EQ(count, 11);  // embedding, a block of nine, a part of joined projections
+    EXPECT_NEAR(std::sqrt(squares), norm, 1e-5);
+  }
+}
+
 TEST(Engine, ThePlanIsWhatIsTaken) {
   const EngineOptions o = options(DType::f32);
   const MemoryPlan plan = Engine::plan(tiny_config(), o);

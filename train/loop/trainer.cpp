@@ -21,12 +21,13 @@ Schedule schedule_of(const Settings& s, int64_t total) {
 
 }  // namespace
 
-Trainer::Trainer(Resolved settings, TrainingData data, RunFolder folder, const TrainerOptions& options)
+Trainer::Trainer(Resolved settings, const ModelConfig& model, TrainingData data, RunFolder folder,
+                 const TrainerOptions& options)
     : settings_(std::move(settings)),
       data_(std::move(data)),
       folder_(std::move(folder)),
       options_(options),
-      engine_(settings_.settings.model, engine_options(settings_.settings)),
+      engine_(model, engine_options(settings_.settings)),
       sampler_(data_.train, settings_.settings.model.context, static_cast<uint64_t>(settings_.settings.train.seed)) {
   if (data_.val)
     evaluator_.emplace(engine_.context(), engine_.model(), engine_.options().micro_batch, engine_.options().length);
@@ -49,7 +50,7 @@ void Trainer::train_step() {
   const double lr = learning_rate(schedule_of(settings_.settings, total_), step_ + 1);
   const Engine::StepResult result = engine_.step(step_ + 1, lr);
   ++step_;
-  ema_ = std::isnan(ema_) ? result.loss : ema_ + kEmaShare * (result.loss - ema_);
+  if (result.targets > 0) ema_ = std::isnan(ema_) ? result.loss : ema_ + kEmaShare * (result.loss - ema_);
   const double took = monotonic_seconds() - start;
   seconds_ += took;
   const int64_t per_step = o.sequences * o.length;
@@ -90,16 +91,8 @@ TrainingResult Trainer::run_steps(std::string& stopped_by) {
            (options_.stop_after > 0 && step_ - first >= options_.stop_after);
     const bool evaluates = evaluator_ && due(eval_every_);
     if (evaluates || due(settings_.settings.run.log_every)) report_step();
-    if (evaluates) {
-      try {  // a checkpoint is worth more than its evaluation
-        evaluate();
-        sample();
-      } catch (const std::exception& error) {
-        progress_->warning(std::string("evaluation failed: ") + error.what());
-      }
-    }
-    if (!row_.empty()) metrics_->append(step_, row_);
-    row_.clear();
+    if (evaluates) try_evaluation();
+    append_metrics();
     if (stop || step_ == total_ || due(save_every_) || request != RunFolder::Request::none) save();
     if (request != RunFolder::Request::none) folder_.honoured();
     if (stop && step_ < total_) {

@@ -23,6 +23,12 @@ struct TrainerOptions {
   int64_t stop_after = 0;  // steps that this process makes at most; then as after a signal. 0: no limit
 };
 
+struct FinetuneOptions {
+  std::filesystem::path from;        // a checkpoint, or a run: its newest
+  std::vector<ConfigLayer> layers;   // over the checkpoint's model and the defaults of a fine-tuning
+  bool untrained_positions = false;  // sequences may be longer than what the model was trained on
+};
+
 struct TrainingResult {
   bool finished = false;  // else it was interrupted, and everything is saved
   int64_t step = 0;
@@ -34,15 +40,25 @@ class Trainer {
  public:
   // A new run. Throws UserError: what is wrong with settings or data, before the folder is made.
   static TrainingResult pretrain(Resolved settings, const TrainerOptions& options);
+  // A new run that begins with the weights of a checkpoint. Throws UserError: as pretrain does, as load_model and
+  // resolve_finetune (train/config/finetune.hpp) do; Exit::data if the data have another tokenizer than the checkpoint.
+  static TrainingResult finetune(const FinetuneOptions& finetune, const TrainerOptions& options);
   // All checks of a new run, and the memory that it would take; nothing is made.
   static MemoryPlan dry_run(Resolved settings);
+  static MemoryPlan dry_run(const FinetuneOptions& finetune);
   // The run in `folder` goes on from its newest good checkpoint; `changes` are layers over its settings, of which only
   // those that change nothing that was trained are taken.
   static TrainingResult resume(const std::filesystem::path& folder, std::span<const ConfigLayer> changes,
                                const TrainerOptions& options);
 
  private:
-  Trainer(Resolved settings, TrainingData data, RunFolder folder, const TrainerOptions& options);
+  static constexpr int64_t kEvaluations = 10;  // of a run, unless told otherwise
+  struct Start;
+
+  // settings.model.context is the length of training sequences, model.context the longest ever trained.
+  Trainer(Resolved settings, const ModelConfig& model, TrainingData data, RunFolder folder,
+          const TrainerOptions& options);
+  static TrainingResult begin(Start start, const TrainerOptions& options);
   void choose_length();  // of a run that is given a time: measures some steps
   void introduce(const char* verb);
   TrainingResult run();  // run_steps, and what the folder says of its end
@@ -52,6 +68,8 @@ class Trainer {
   void report_step();
   void evaluate();
   void sample();
+  void try_evaluation();
+  void append_metrics();
   void save();
   void conclude(RunStatus::State state, const std::string& why);  // how the run stands, and the report on it
   bool due(int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
@@ -67,6 +85,8 @@ class Trainer {
   std::unique_ptr<EventWriter> events_;
   std::unique_ptr<Progress> progress_;
 
+  std::string parent_;         // CheckpointMeta::parent
+  std::vector<int64_t> ends_;  // CheckpointMeta::ends
   int64_t step_ = 0, total_ = 0, eval_every_ = 0, save_every_ = 0;
   double seconds_ = 0, ema_ = kNone, val_loss_ = kNone, val_bits_ = kNone, best_val_ = kNone;
   bool is_best_ = false;

@@ -1,8 +1,11 @@
-// What a run gives while it goes on: metrics, evaluations, samples, checkpoints.
+// What a run gives: its files, the lines at its start, metrics, evaluations, samples, checkpoints, its report.
 #include <cstdio>
 
+#include "core/base/isa.hpp"
+#include "core/base/parallel.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/config/run_toml.hpp"
+#include "train/config/units.hpp"
 #include "train/loop/generator.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/position_loss.hpp"
@@ -11,6 +14,44 @@
 #include "train/report/report.hpp"
 
 namespace rw {
+
+void Trainer::introduce(const char* verb) {
+  const Settings& s = settings_.settings;
+  const EngineOptions& o = engine_.options();
+  eval_every_ = !data_.val ? 0 : s.run.eval_every > 0 ? s.run.eval_every : std::max<int64_t>(1, total_ / kEvaluations);
+  save_every_ = s.run.save_every > 0 ? s.run.save_every
+                : eval_every_ > 0    ? eval_every_
+                                     : std::max<int64_t>(1, total_ / kEvaluations);
+  ProgressOptions progress = standard_progress(options_.json, options_.quiet);
+  progress.first_step = step_, progress.total_steps = total_;
+  progress.log_every = s.run.log_every, progress.eval_every = eval_every_, progress.save_every = save_every_;
+  progress.log = [this](std::string_view line) { folder_.log(line); };
+  progress_ = std::make_unique<Progress>(std::move(progress));
+  metrics_ = std::make_unique<MetricsFile>(folder_.metrics(), step_);
+  events_ = std::make_unique<EventWriter>(folder_.tensorboard(), step_);
+  folder_.write_settings((parent_.empty() ? "" : "# fine-tuned from " + parent_ + "\n\n") + to_toml(settings_));
+  folder_.write_command(options_.arguments);
+
+  std::ostringstream text;
+  text << "ropewalk " RW_VERSION " · " << verb << " in " << folder_.path().string();
+  if (step_ > 0) text << " after step " << step_;
+  text << "\nmachine  CPU, " << threads() << " threads, " << isa_name() << " · " << o.dtype << " · seed " << o.seed;
+  if (!parent_.empty()) text << "\nparent   " << parent_;
+  text << "\nmodel    " << describe(engine_.model().config);
+  if (const TrainedRanges& ranges = engine_.ranges(); !ranges.frozen.empty())
+    text << "\ntrained  " << ranges.trained_count << " of " << ranges.count << " parameters, without " << o.freeze;
+  text << "\ndata     " << integer_text(static_cast<int64_t>(data_.train.tokens()), Unit::integer)
+       << " tokens to train on"
+       << (data_.val ? ", " + std::to_string(data_.val->tokens()) + " held out" : std::string(", none held out"));
+  text << "\nbatch    " << o.sequences * o.length << " tokens = " << o.sequences << " × " << o.length << ", "
+       << (o.sequences + o.micro_batch - 1) / o.micro_batch << " micro-batches · " << total_ << " steps · "
+       << std::fixed << std::setprecision(1) << sampler_.epochs(0, static_cast<uint64_t>(total_ * o.sequences))
+       << " epochs";
+  text << "\nmemory   " << memory_line(engine_.memory());
+  if (!folder_.moved_aside().empty()) text << "\nan earlier run is now " << folder_.moved_aside().string();
+  progress_->note(text.str());
+  if (step_ == 0) events_->text("config", 0, "```\n" + to_toml(settings_) + "```");
+}
 
 void Trainer::report_step() {
   const StepReport& r = report_;
@@ -28,7 +69,7 @@ void Trainer::report_step() {
                                    {"train/tokens", static_cast<double>(r.tokens)},
                                    {"perf/tokens_per_s", r.step_tokens / r.seconds},
                                    {"perf/memory_gb", r.memory / 1e9}})
-    events_->scalar(tag, step_, value);
+    if (!std::isnan(value)) events_->scalar(tag, step_, value);
 }
 
 void Trainer::evaluate() {
@@ -43,10 +84,10 @@ void Trainer::evaluate() {
     const double of_corpus = evaluation.loss();
     by_position.add(evaluation, corpus.share);
     loss += corpus.share * of_corpus;
-    bits += corpus.share * bits_per_byte(of_corpus, corpus.data.size(), corpus.data.bytes());
+    bits += corpus.share * bits_per_byte(of_corpus, corpus.data.targets(), corpus.data.bytes());
   }
   val_loss_ = loss, val_bits_ = bits;
-  is_best_ = std::isnan(best_val_) || loss < best_val_;
+  is_best_ = step_ > 0 && !std::isnan(loss) && !(loss >= best_val_);
   if (is_best_) best_val_ = loss;
   progress_->evaluation(step_, loss, bits, monotonic_seconds() - start, is_best_);
   row_.push_back({"val_loss", loss});
@@ -69,8 +110,9 @@ void Trainer::sample() {
   const SamplingOptions options{.temperature = 0.8, .top_p = 0.95, .seed = engine_.options().seed};
   std::string text = run.sample_prompt;
   auto logits = generator.append(ids);
+  const size_t vocab = std::min(logits.size(), static_cast<size_t>(tokenizer.vocab()));  // the model may have more
   for (int64_t i = 0; i < run.sample_tokens; ++i) {
-    const int32_t id = draw_token(logits, options, static_cast<uint64_t>(i));
+    const int32_t id = draw_token(logits.first(vocab), options, static_cast<uint64_t>(i));
     if (id == tokenizer.document_start()) break;
     text += tokenizer.bytes(id);
     if (i + 1 < run.sample_tokens) logits = generator.append(std::array{id});
@@ -79,6 +121,21 @@ void Trainer::sample() {
   folder_.add_sample(step_, "temperature 0.8, top-p 0.95", text);
   events_->text("samples", step_, text);
   progress_->note("sample   " + text);
+}
+
+// A checkpoint is worth more than its evaluation.
+void Trainer::try_evaluation() {
+  try {
+    evaluate();
+    sample();
+  } catch (const std::exception& error) {
+    progress_->warning(std::string("evaluation failed: ") + error.what());
+  }
+}
+
+void Trainer::append_metrics() {
+  if (!row_.empty()) metrics_->append(step_, row_);
+  row_.clear();
 }
 
 void Trainer::save() {
@@ -97,6 +154,8 @@ void Trainer::save() {
   meta.tokenizer_hash = data_.train.tokenizer_hash();
   meta.command = shell_line(options_.arguments);
   meta.version = RW_VERSION;
+  meta.parent = parent_;
+  meta.ends = ends_;
   std::vector<TokenizerFile> tokenizer;
   if (data_.tokenizer) tokenizer.push_back(data_.tokenizer->file());
   const SavedCheckpoint saved = save_checkpoint(folder_.checkpoints(), meta, engine_.state(), tokenizer,

@@ -1,10 +1,12 @@
-// How a run begins: checks, folder, length, the lines at its start.
+// How a run begins, or goes on: checks, folder, weights, length.
 #include <algorithm>
 
-#include "core/base/isa.hpp"
 #include "core/base/parallel.hpp"
+#include "train/checkpoint/load_model.hpp"
+#include "train/checkpoint/model_json.hpp"
+#include "train/checkpoint/parent.hpp"
+#include "train/config/finetune.hpp"
 #include "train/config/run_toml.hpp"
-#include "train/config/units.hpp"
 #include "train/config/validate.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/trainer.hpp"
@@ -14,45 +16,106 @@ namespace {
 
 constexpr size_t kTimedSteps = 3, kMostTimedSteps = 30;  // measured to turn a time into steps,
 constexpr double kTimedShare = 0.02;                     // for about this share of it
-constexpr int64_t kEvaluations = 10;                     // of a run, unless told otherwise
 
 void use_threads(const Settings& s) {
   if (s.train.threads > 0) set_threads(static_cast<int>(s.train.threads));
 }
 
 // What must hold, of settings that are valid and their data, before a run is made or goes on.
-MemoryPlan check_start(const Resolved& settings, const TrainingData& data) {
-  const Sampler long_enough(data.train, settings.settings.model.context, 0);
-  const MemoryPlan plan = Engine::plan(settings.settings.model, engine_options(settings.settings));
+MemoryPlan check_start(const Settings& settings, const ModelConfig& model, const TrainingData& data) {
+  const Sampler long_enough(data.train, settings.model.context, 0);
+  const MemoryPlan plan = Engine::plan(model, engine_options(settings));
   check_memory(plan.total(), memory_table(plan) +
-                                 "\nless is needed with a smaller --micro-batch, with --recompute block, or with a "
-                                 "smaller --size");
+                                 "\nless is needed with a smaller --micro-batch, with --recompute block, with a "
+                                 "smaller --context, or with a smaller model");
   return plan;
+}
+
+// Both have the same tensors, maybe of another type.
+void copy_weights(Engine& to, Model& from) {
+  std::vector<StateTensor> source;
+  from.each([&](const Param& p) { add_state(source, p); });
+  const std::vector<StateTensor> target = to.state();
+  RW_CHECK(source.size() == target.size(), source.size(), target.size());
+  for (size_t i = 0; i < source.size(); ++i) {
+    const View in = source[i].value, out = target[i].value;
+    RW_CHECK(source[i].name == target[i].name && in.shape == out.shape, source[i].name, target[i].name);
+    visit_dtype<double, float>(in.dtype, [&]<class From>() {
+      visit_dtype<double, float>(out.dtype, [&]<class To>() {
+        for (int64_t r = 0; r < out.rows(); ++r)
+          for (int64_t c = 0; c < out.width(); ++c) out.as<To>()[r][c] = static_cast<To>(in.as<From>()[r][c]);
+      });
+    });
+  }
 }
 
 }  // namespace
 
-MemoryPlan Trainer::dry_run(Resolved settings) {
-  validate(settings);
-  const TrainingData data = TrainingData::open(settings.settings);
-  return check_start(settings, data);
-}
+// All that a new run begins with.
+struct Trainer::Start {
+  Resolved settings;
+  ModelConfig model;
+  TrainingData data;
+  MemoryPlan plan;
+  std::optional<LoadedModel> parent;
 
-TrainingResult Trainer::pretrain(Resolved settings, const TrainerOptions& options) {
+  static Start pretrain(Resolved settings);
+  static Start finetune(const FinetuneOptions& options);
+};
+
+Trainer::Start Trainer::Start::pretrain(Resolved settings) {
   validate(settings);
   use_threads(settings.settings);
   TrainingData data = TrainingData::open(settings.settings);
-  check_start(settings, data);
-  const Settings::Run& run = settings.settings.run;
+  const ModelConfig model = settings.settings.model;
+  const MemoryPlan plan = check_start(settings.settings, model, data);
+  return {std::move(settings), model, std::move(data), plan, {}};
+}
+
+Trainer::Start Trainer::Start::finetune(const FinetuneOptions& options) {
+  LoadedModel parent = load_model(options.from);
+  FinetuneSettings s = resolve_finetune(parent.model.config, options.layers, options.untrained_positions);
+  validate(s.resolved);
+  use_threads(s.resolved.settings);
+  TrainingData data = TrainingData::open(s.resolved.settings, &parent.meta);
+  set_finetune_length(s.resolved, data.train.tokens());
+  const MemoryPlan plan = check_start(s.resolved.settings, s.model, data);
+  return {std::move(s.resolved), s.model, std::move(data), plan, std::move(parent)};
+}
+
+MemoryPlan Trainer::dry_run(Resolved settings) { return Start::pretrain(std::move(settings)).plan; }
+MemoryPlan Trainer::dry_run(const FinetuneOptions& options) { return Start::finetune(options).plan; }
+
+TrainingResult Trainer::pretrain(Resolved settings, const TrainerOptions& options) {
+  return begin(Start::pretrain(std::move(settings)), options);
+}
+TrainingResult Trainer::finetune(const FinetuneOptions& finetune, const TrainerOptions& options) {
+  return begin(Start::finetune(finetune), options);
+}
+
+TrainingResult Trainer::begin(Start start, const TrainerOptions& options) {
+  const Settings::Run& run = start.settings.settings.run;
   if (run.out.empty()) throw UserError(Exit::usage, "no run folder is given", "--out runs/NAME");
+  std::string parent;
+  if (start.parent) parent = to_text(parent_of(start.parent->folder, start.parent->meta.step));
   RunFolder folder = RunFolder::create(run.out, run.overwrite);
-  Trainer trainer(std::move(settings), std::move(data), std::move(folder), options);
+  Trainer trainer(std::move(start.settings), start.model, std::move(start.data), std::move(folder), options);
   if (trainer.total_ == 0) trainer.choose_length();
   trainer.engine_.initialise();
-  trainer.folder_.write_settings(to_toml(trainer.settings_));
-  trainer.folder_.write_command(options.arguments);
+  std::vector<std::string> skipped;
+  if (start.parent) {
+    copy_weights(trainer.engine_, start.parent->model);
+    trainer.parent_ = parent, trainer.ends_ = start.parent->meta.ends;
+    skipped = start.parent->skipped;
+    start.parent.reset();  // its memory is needed
+  }
   if (trainer.data_.tokenizer) trainer.folder_.write_tokenizer(std::array{trainer.data_.tokenizer->file()});
-  trainer.introduce("new run");
+  trainer.introduce(parent.empty() ? "new run" : "fine-tuning");
+  for (const std::string& why : skipped) trainer.progress_->warning("passed over " + why);
+  if (!parent.empty() && trainer.evaluator_) {  // what it begins with
+    trainer.try_evaluation();
+    trainer.append_metrics();
+  }
   return trainer.run();
 }
 
@@ -82,9 +145,12 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
     throw UserError(Exit::data, "the training data have changed since the run began",
                     settings.settings.data.data + " has " + std::to_string(data.train.tokens()) +
                         " tokens now\na run goes on with the data it began with");
-  check_start(settings, data);
+  ModelConfig model = settings.settings.model;
+  model.context = model_from_json(meta.model).context;  // a fine-tuning may train shorter sequences
+  check_start(settings.settings, model, data);
 
-  Trainer trainer(std::move(settings), std::move(data), std::move(folder), options);
+  Trainer trainer(std::move(settings), model, std::move(data), std::move(folder), options);
+  trainer.parent_ = meta.parent, trainer.ends_ = meta.ends;
   checkpoint.load(trainer.engine_.state());
   trainer.step_ = trainer.saved_step_ = meta.step;
   trainer.saved_ = checkpoint.folder();
@@ -99,8 +165,6 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
     trainer.total_ =
         meta.step + static_cast<int64_t>(std::max(0.0, left) / (trainer.seconds_ / static_cast<double>(meta.step)));
   }
-  trainer.folder_.write_settings(to_toml(trainer.settings_));
-  trainer.folder_.write_command(options.arguments);
   trainer.introduce("resumed");
   for (const std::string& why : skipped) trainer.progress_->warning("passed over " + why);
   return trainer.run();
@@ -127,39 +191,6 @@ void Trainer::choose_length() {
     left -= kEvaluations * static_cast<double>(s.run.eval_tokens) * per_token / 3;
   }
   total_ = std::max<int64_t>(1, static_cast<int64_t>(left / step));
-}
-
-void Trainer::introduce(const char* verb) {
-  const Settings& s = settings_.settings;
-  const EngineOptions& o = engine_.options();
-  eval_every_ = !data_.val ? 0 : s.run.eval_every > 0 ? s.run.eval_every : std::max<int64_t>(1, total_ / kEvaluations);
-  save_every_ = s.run.save_every > 0 ? s.run.save_every
-                : eval_every_ > 0    ? eval_every_
-                                     : std::max<int64_t>(1, total_ / kEvaluations);
-  ProgressOptions progress = standard_progress(options_.json, options_.quiet);
-  progress.first_step = step_, progress.total_steps = total_;
-  progress.log_every = s.run.log_every, progress.eval_every = eval_every_, progress.save_every = save_every_;
-  progress.log = [this](std::string_view line) { folder_.log(line); };
-  progress_ = std::make_unique<Progress>(std::move(progress));
-  metrics_ = std::make_unique<MetricsFile>(folder_.metrics(), step_);
-  events_ = std::make_unique<EventWriter>(folder_.tensorboard(), step_);
-
-  std::ostringstream text;
-  text << "ropewalk " RW_VERSION " · " << verb << " in " << folder_.path().string();
-  if (step_ > 0) text << " after step " << step_;
-  text << "\nmachine  CPU, " << threads() << " threads, " << isa_name() << " · " << o.dtype << " · seed " << o.seed;
-  text << "\nmodel    " << describe(s.model);
-  text << "\ndata     " << integer_text(static_cast<int64_t>(data_.train.tokens()), Unit::integer)
-       << " tokens to train on"
-       << (data_.val ? ", " + std::to_string(data_.val->tokens()) + " held out" : std::string(", none held out"));
-  text << "\nbatch    " << o.sequences * o.length << " tokens = " << o.sequences << " × " << o.length << ", "
-       << (o.sequences + o.micro_batch - 1) / o.micro_batch << " micro-batches · " << total_ << " steps · "
-       << std::fixed << std::setprecision(1) << sampler_.epochs(0, static_cast<uint64_t>(total_ * o.sequences))
-       << " epochs";
-  text << "\nmemory   " << memory_line(engine_.memory());
-  if (!folder_.moved_aside().empty()) text << "\nan earlier run is now " << folder_.moved_aside().string();
-  progress_->note(text.str());
-  if (step_ == 0) events_->text("config", 0, "```\n" + to_toml(settings_) + "```");
 }
 
 }  // namespace rw

@@ -20,7 +20,8 @@ EngineOptions engine_options(const Settings& s) {
           .eps = s.optimizer.eps,
           .weight_decay = s.optimizer.weight_decay,
           .clip = s.optimizer.clip,
-          .seed = static_cast<uint64_t>(s.train.seed)};
+          .seed = static_cast<uint64_t>(s.train.seed),
+          .freeze = s.optimizer.freeze};
 }
 
 TrainingData TrainingData::open(Settings& settings, const CheckpointMeta* run) {
@@ -31,10 +32,12 @@ TrainingData TrainingData::open(Settings& settings, const CheckpointMeta* run) {
   // The data of a run with a tokenizer say their vocabulary: that of another tokenizer may differ.
   const int64_t told = run && !run->tokenizer_hash.empty() ? 0 : settings.model.vocab;
   TrainingData out{.train = DataSet::open(name, Split::train, told), .val = {}, .tokenizer = {}};
+  const auto shown = [](const std::string& hash) { return hash.empty() ? "no known tokenizer" : hash; };
   if (run && run->tokenizer_hash != out.train.tokenizer_hash())
-    throw UserError(Exit::data, "tokenizer mismatch: " + name + " has another one than the run",
-                    name + " was made with " + out.train.tokenizer_hash() + " (" + std::to_string(out.train.vocab()) +
-                        " tokens), the run has " + run->tokenizer_hash + " (" + std::to_string(settings.model.vocab) +
+    throw UserError(Exit::data, "tokenizer mismatch: " + name + " has another one than the model",
+                    name + " was made with " + shown(out.train.tokenizer_hash()) + " (" +
+                        std::to_string(out.train.vocab()) + " tokens), the model with " + shown(run->tokenizer_hash) +
+                        " (" + std::to_string(settings.model.vocab) +
                         " tokens)\nprepare the texts again, with the tokenizer/ of the run's folder: ropewalk data "
                         "prepare --tokenizer RUN --out FOLDER ...");
   if (DataSet::has(name, Split::val)) out.val = DataSet::open(name, Split::val, settings.model.vocab);

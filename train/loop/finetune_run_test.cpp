@@ -9,6 +9,7 @@
 #include "train/checkpoint/load_model.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/checkpoint/parent.hpp"
+#include "train/loop/run_status.hpp"
 
 namespace rw::test {
 namespace {
@@ -122,6 +123,8 @@ TEST_F(FinetuneRun, RecordsItsParent) {
   EXPECT_EQ(Checkpoint::open(result.checkpoint).meta().parent, to_text(expected));
   EXPECT_TRUE(read_file(folder / "run" / "run.toml").starts_with("# fine-tuned from " + to_text(expected) + "\n"));
   EXPECT_THAT(read_file(folder / "run" / "log.txt"), HasSubstr(to_text(expected)));
+  EXPECT_EQ(read_status(folder / "run")->parent, to_text(expected));
+  EXPECT_THAT(read_file(folder / "run" / "report.html"), HasSubstr("Differences from the parent"));
   ConfigLayer longer;
   longer.assign("steps", "12", "--steps", "command line");
   const TrainingResult more = Trainer::resume(folder / "run", std::array{longer}, quiet());

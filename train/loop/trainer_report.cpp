@@ -172,7 +172,8 @@ void Trainer::conclude(RunStatus::State state, const std::string& why) {
                                   .total_steps = total_,
                                   .tokens = step_ * engine_.options().sequences * engine_.options().length,
                                   .seconds = seconds_,
-                                  .why = why});
+                                  .why = why,
+                                  .parent = parent_});
     if (state == RunStatus::State::running) return;
     const std::array record = {report::read_record(folder_.path())};
     report::write_report(record, folder_.path() / "report.html");

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/file/file.hpp"
+#include "train/checkpoint/parent.hpp"
 #include "train/config/run_toml.hpp"
 #include "train/loop/position_loss.hpp"
 #include "train/loop/run_folder.hpp"
@@ -197,8 +198,8 @@ Record read_record(const fs::path& given) {
   record.samples = parse_samples(text_in(record.folder / "samples.md", record.problems));
   record.starts = parse_starts(text_in(record.folder / "command.txt", record.problems));
   record.settings = settings_in(record.folder, record.problems);
-  if (record.status && !record.status->parent.empty()) {  // RUN/checkpoints/step-000120, ...
-    const fs::path checkpoint = record.status->parent.substr(0, record.status->parent.find(", step "));
+  if (const auto parent = parse_parent(record.status ? record.status->parent : "")) {
+    const fs::path checkpoint = parent->folder;  // RUN/checkpoints/step-000120
     std::vector<std::string> not_ours;
     record.parent_settings = settings_in(checkpoint.parent_path().parent_path(), not_ours);
   }

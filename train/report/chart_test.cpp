@@ -35,7 +35,8 @@ std::vector<std::vector<Point>> polylines(const std::string& svg) {
 
 std::vector<double> grid_lines(const std::string& svg) {  // heights of those across the plot
   std::vector<double> out;
-  for (const std::string& height : between(svg, "<path d=\"M58 ", 'H')) out.push_back(std::stod(height));
+  for (const std::string& path : between(svg, "<path d=\"M58 ", '"'))
+    if (path.find('H') != path.npos) out.push_back(std::stod(path));
   return out;
 }
 

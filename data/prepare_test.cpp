@@ -5,6 +5,9 @@
 
 #include "core/base/parallel.hpp"
 #include "data/token_data.hpp"
+#include "data/tokenizer/json_tokenizer_test.hpp"
+#include "data/tokenizer/sentencepiece_model.hpp"
+#include "data/tokenizer/tokenizer_json.hpp"
 #include "data/tokenizer/tokenizer_test.hpp"
 
 namespace rw {
@@ -20,6 +23,18 @@ std::vector<std::unique_ptr<Tokenizer>> tokenizers() {
   std::vector<std::unique_ptr<Tokenizer>> all;
   all.push_back(make_bytes_tokenizer());
   all.push_back(make_tokenizer(test::small_sentencepiece()));
+  all.push_back(test::made_of(test::small_json()));
+  return all;
+}
+
+// Whose ids at a place depend on what stands far before or behind it, or on whether it is the beginning.
+std::vector<std::unique_ptr<Tokenizer>> tokenizers_that_cut_with_care() {
+  std::vector<std::unique_ptr<Tokenizer>> all = tokenizers();
+  for (const char* pattern : {"llama-bpe", "qwen2", "smollm"}) all.push_back(test::made_of(test::small_json(pattern)));
+  SentencePieceModel model = read_sentencepiece_model(test::small_sentencepiece().bytes);
+  model.add_dummy_prefix = true;
+  all.push_back(make_tokenizer({"tokenizer.model", write_sentencepiece_model(model)}));
+  all.push_back(make_tokenizer({"tokenizer.json", to_tokenizer_json(*all.back())}));
   return all;
 }
 
@@ -90,14 +105,19 @@ TEST(Prepare, WithoutASplitAllIsTrain) {
 
 TEST(Prepare, ALongDocumentIsEncodedAsAWhole) {
   const TemporaryFolder folder;
-  const auto tokenizer = make_tokenizer(test::small_sentencepiece());
-  const std::string text = test::some_text(1, 3 * kPartBytes);
+  std::string text = test::some_text(1, 3 * kPartBytes);
+  for (size_t at = 1000; at < text.size(); at += 997) text.replace(at, 1, at % 2 ? "\n\n" : "   ");
   write_file(folder / "a.txt", text);
-  prepare(Paths{folder / "a.txt"}, *tokenizer, folder / "out", {});
-  const TokenData data = TokenData::open(folder / "out");
-  std::vector<int32_t> ids(data.size() - 1);
-  data.read(1, ids);
-  EXPECT_TRUE(ids == tokenizer->encode(text));
+  int number = 0;
+  for (const auto& tokenizer : tokenizers_that_cut_with_care()) {
+    const auto out = folder / std::to_string(++number);
+    prepare(Paths{folder / "a.txt"}, *tokenizer, out, {});
+    const TokenData data = TokenData::open(out);
+    std::vector<int32_t> ids(data.size() - 1);
+    data.read(1, ids);
+    EXPECT_TRUE(ids == tokenizer->encode(text)) << number;
+    EXPECT_EQ(tokenizer->decode(ids), text) << number;
+  }
 }
 
 TEST(Prepare, TailsAndHeadsMakeTheWhole) {

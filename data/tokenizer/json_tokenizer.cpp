@@ -151,10 +151,11 @@ class JsonTokenizer : public Tokenizer {
   }
 
   std::string normalized(std::string_view text, bool begins) const {
-    std::string out = from_.nfc ? to_nfc(text) : std::string(text);
-    if (from_.bytes) return out;
-    for (size_t at = 0; (at = out.find(' ', at)) != out.npos; at += kMark.size()) out.replace(at, 1, kMark);
-    return from_.prefix == Prefix::always && begins && !out.empty() ? std::string(kMark).append(out) : out;
+    const std::string plain = from_.nfc ? to_nfc(text) : std::string(text);
+    if (from_.bytes) return plain;
+    std::string out(from_.prefix == Prefix::always && begins && !plain.empty() ? kMark : "");
+    for (char c : plain) c == ' ' ? out += kMark : out += c;
+    return out;
   }
 
   // UTF-8; `first`: nothing is before it.

@@ -204,6 +204,36 @@ TEST(JsonTokenizer, WhatIsNotSupportedOrWrongIsNamed) {
     EXPECT_EQ(user_error_of([&] { make_tokenizer({"tokenizer.json", text}); }).code, Exit::data) << text.substr(0, 20);
 }
 
+TEST(JsonTokenizer, APatternThatTakesForeverIsStopped) {
+  json file = small_json();
+  file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "(?:a|aa|a+)+b|c";
+  const auto tokenizer = made_of(file);
+  EXPECT_EQ(tokenizer->encode("aaab").size(), 3u);
+  EXPECT_EQ(user_error_of([&] { tokenizer->encode(std::string(60, 'a')); }).code, Exit::data);
+}
+
+TEST(JsonTokenizer, DamagedFilesAreRefusedOrUsed) {
+  const std::string good = small_json("llama-bpe").dump();
+  std::mt19937 random(17);
+  int refused = 0;
+  for (int i = 0; i < 400; ++i) {
+    std::string bad = good;
+    const size_t at = random() % bad.size();
+    if (i % 3 == 0) bad[at] = static_cast<char>(random());
+    if (i % 3 == 1) bad.erase(at, random() % 20);
+    if (i % 3 == 2) bad.insert(at, bad.substr(random() % bad.size(), random() % 20));
+    try {
+      const auto tokenizer = make_tokenizer({"tokenizer.json", bad});
+      const auto ids = tokenizer->encode("the hello \xFF 12");
+      tokenizer->decode(ids);
+    } catch (const UserError& error) {
+      ++refused;
+      EXPECT_EQ(error.code, Exit::data);
+    }
+  }
+  EXPECT_GT(refused, 200);
+}
+
 TEST(JsonTokenizer, StandsBeforeATokenizerModelInOneFolder) {
   const test::TemporaryFolder folder;
   save_tokenizer(test::small_sentencepiece(), folder.path());

@@ -73,7 +73,9 @@ size_t SplitPattern::split(std::string_view text, bool goes_on, std::vector<size
                                   scratch.match.get(), scratch.context.get());
     if (found == PCRE2_ERROR_PARTIAL) known = match[0];
     if (found == PCRE2_ERROR_NOMATCH || found == PCRE2_ERROR_PARTIAL) break;
-    if (found < 0) throw Error("PCRE2: " + error_text(found));
+    if (found < 0)
+      throw UserError(Exit::data, "the tokenizer's pattern cannot cut a text into words",
+                      error_text(found) + ": it takes too long, or too much memory");
     RW_CHECK(match[0] >= at && match[1] > match[0]);
     if (match[0] > at) ends.push_back(match[0]);
     ends.push_back(at = match[1]);

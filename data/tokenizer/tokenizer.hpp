@@ -47,7 +47,9 @@ class Tokenizer {
   const std::string& bytes(int32_t id) const { return bytes_[static_cast<size_t>(id)]; }
   // Of a text from its beginning: the bytes of all ids, without the space that stands before them if space_prefix.
   std::string decode(std::span<const int32_t> ids) const;
-  bool space_prefix() const { return space_prefix_; }  // encode puts a space before a text, as Llama 2's does
+  // encode puts a space before a text, as Llama 2's does; also before one that begins with a space, other than
+  // LlamaTokenizer of transformers 5 with a tokenizer.model.
+  bool space_prefix() const { return space_prefix_; }
 
  protected:
   Tokenizer(TokenizerFile file, std::vector<std::string> bytes, int32_t document_start, bool space_prefix);

@@ -1,4 +1,5 @@
 """Hugging Face's tokenizers and ours give the same ids: theirs read by ours, and ours read by theirs."""
+import importlib.util
 import json
 import os
 import random
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import sentencepiece
 from tokenizers import normalizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "golden"))
 import small_tokenizers
@@ -39,6 +40,13 @@ def texts():
 
 
 TEXTS = list(texts())
+
+
+def has_protobuf():
+    try:
+        return importlib.util.find_spec("google.protobuf") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 class Ours:
@@ -143,6 +151,13 @@ class Peer(unittest.TestCase):
         for text, ids, back in zip(texts, ours.ids, ours.back):
             self.assertEqual(model.encode(text), ids)
             self.assertEqual(text, back)
+        # Theirs of version 5 leaves the space out before a text that begins with one.
+        if not has_protobuf():
+            self.skipTest("without protobuf LlamaTokenizer of transformers 5 reads no tokenizer.model")
+        theirs = LlamaTokenizer.from_pretrained(self.folder.name + "/ours", legacy=True)
+        for text, ids in zip(texts, ours.ids):
+            if not text.startswith(" "):
+                self.assertEqual(theirs.encode(text, add_special_tokens=False, split_special_tokens=True), ids)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-// Text to token ids and back. Every text, also one that is not UTF-8, comes back as it was, decode(encode(text)) ==
-// text, but where a tokenizer of Hugging Face itself loses something: one that normalizes (NFC) gives back the
-// normalized text, one with a vocabulary that lacks bytes leaves those out, and one that puts a space before texts
-// gives one too many behind an added token. Bytes that are not UTF-8 become the tokens of single bytes.
+// Text to token ids and back. Every text, also one that is not UTF-8, comes back, decode(encode(text)) == text, but
+// where a tokenizer of Hugging Face itself loses something: one that normalizes (NFC) gives back the normalized text,
+// one whose vocabulary lacks bytes leaves them out or gives its unknown token, one that puts a space before texts gives
+// one too many behind an added token. Bytes that are not UTF-8 become the tokens of single bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>

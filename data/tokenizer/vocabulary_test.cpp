@@ -80,6 +80,28 @@ TEST(Vocabulary, OfSentencePieceComesBack) {
   }
 }
 
+TEST(Vocabulary, MergesOfOverlappingPairsAreSentencePieces) {
+  std::mt19937 random(23);
+  const auto word = [&] {
+    std::string text;
+    for (size_t k = 1 + random() % 12; k-- > 0;) text += random() % 3 == 0 ? "b" : random() % 9 == 0 ? "\n" : "a";
+    return text + std::string(random() % 6, ' ');
+  };
+  for (int trial = 0; trial < 5; ++trial) {
+    const test::TemporaryFolder folder;
+    std::string text;
+    while (text.size() < 20'000) text += word();
+    test::write_file(folder / "a.txt", text);
+    const std::filesystem::path file = folder / "a.txt";
+    const auto made = make_tokenizer(train_sentencepiece(std::span(&file, 1), {}, 380).tokenizer->file());
+    const auto json = make_tokenizer({"tokenizer.json", to_tokenizer_json(*made)});
+    for (int i = 0; i < 500; ++i) {
+      const std::string one = word() + word() + word();
+      ASSERT_EQ(made->encode(one), json->encode(one)) << one;
+    }
+  }
+}
+
 TEST(Vocabulary, OfBytesComesBack) {
   const auto made = make_bytes_tokenizer();
   expect_same(*made, *make_tokenizer({"tokenizer.json", to_tokenizer_json(*made)}));

@@ -24,23 +24,23 @@ def mixtures(seed):
         yield "".join(parts)
 
 
-def train(tokenizer, trainer, byte_level=True):
+def train(tokenizer, trainer, alphabet=True):
     corpus = list(mixtures(2))
     for spelling in SPECIAL:
         corpus = [text.replace(spelling, "") for text in corpus]
-    if byte_level:
+    if alphabet:
         trainer = trainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     else:
         trainer = trainer()
     tokenizer.train_from_iterator(corpus, trainer)
 
 
-def byte_level(steps, special, vocab, **model):
+def byte_level(steps, special, vocab, alphabet=True, **model):
     tokenizer = Tokenizer(models.BPE(**model))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps) if len(steps) > 1 else steps[0]
     tokenizer.decoder = decoders.ByteLevel()
     train(tokenizer, lambda **options: trainers.BpeTrainer(vocab_size=vocab, special_tokens=special,
-                                                           show_progress=False, **options))
+                                                           show_progress=False, **options), alphabet)
     return tokenizer
 
 
@@ -76,9 +76,9 @@ def qwen2(vocab=900):
     return tokenizer, "<|endoftext|>"
 
 
-def smollm2(vocab=900):
+def smollm2(vocab=900, **options):
     steps = [pre_tokenizers.Digits(individual_digits=True), byte_step(True)]
-    return byte_level(steps, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], vocab), "<|endoftext|>"
+    return byte_level(steps, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], vocab, **options), "<|endoftext|>"
 
 
 def llama2(vocab=1300, metaspace=None):

@@ -105,6 +105,12 @@ class Peer(unittest.TestCase):
     def test_smollm2(self):
         self.theirs(small_tokenizers.smollm2())
 
+    def test_bytes_may_be_missing(self):
+        self.theirs(small_tokenizers.smollm2(alphabet=False), None, "left out")
+        for fuse in (False, True):
+            made = small_tokenizers.smollm2(alphabet=False, unk_token="<|im_end|>", fuse_unk=fuse)
+            self.theirs(made, None, f"unknown {fuse}")
+
     def test_llama2(self):
         self.theirs(small_tokenizers.llama2(), lambda text: text.replace("\u2581", " "))
 

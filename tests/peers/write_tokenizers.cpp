@@ -48,7 +48,7 @@ void encode(const std::filesystem::path& folder, const std::filesystem::path& te
     out["parts"].push_back(encode_in_parts(*tokenizer, text.get<std::string>(), 100));
     out["texts"].push_back(tokenizer->decode(ids));
   }
-  std::puts(out.dump().c_str());
+  std::puts(out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
 }
 
 rw::TokenizerFile make(const std::string& kind, const std::filesystem::path& text) {

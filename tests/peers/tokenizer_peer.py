@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 import sentencepiece
+import transformers
 from tokenizers import normalizers
 from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
@@ -158,7 +159,7 @@ class Peer(unittest.TestCase):
             self.assertEqual(model.encode(text), ids)
             self.assertEqual(text, back)
         # Theirs of version 5 leaves the space out before a text that begins with one.
-        if not has_protobuf():
+        if transformers.__version__ >= "5" and not has_protobuf():
             self.skipTest("without protobuf LlamaTokenizer of transformers 5 reads no tokenizer.model")
         theirs = LlamaTokenizer.from_pretrained(self.folder.name + "/ours", legacy=True)
         for text, ids in zip(texts, ours.ids):

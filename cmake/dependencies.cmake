@@ -1,6 +1,12 @@
 # What Ropewalk is built on, as Debian 12 packages it. CUDA and MPI are looked for and reported; nothing needs them
 # yet.
-find_package(OpenMP REQUIRED)
+if(RW_THREADS STREQUAL openmp)
+  find_package(OpenMP REQUIRED)
+  set(threads OpenMP::OpenMP_CXX)
+else()
+  find_package(Threads REQUIRED)
+  set(threads Threads::Threads)
+endif()
 find_package(hwy REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
@@ -22,7 +28,7 @@ target_include_directories(rw_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
 target_link_libraries(rw_dnnl INTERFACE ${DNNL_LIBRARY})
 
 add_library(rw_dependencies INTERFACE)
-target_link_libraries(rw_dependencies INTERFACE OpenMP::OpenMP_CXX hwy::hwy rw_dnnl CLI11::CLI11
+target_link_libraries(rw_dependencies INTERFACE ${threads} hwy::hwy rw_dnnl CLI11::CLI11
   tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::XXHASH PkgConfig::ZSTD
   PkgConfig::SENTENCEPIECE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::HDF5)
 

@@ -90,7 +90,8 @@ Check check_instructions(const std::string& isa) {
   const char* limit = std::getenv("ROPEWALK_ISA");
   const std::string limited = limit && *limit ? std::string("limited by ROPEWALK_ISA=") + limit : "";
   if (fast) return ok("instructions", isa, limited);
-  return ok("instructions", isa, limited.empty() ? "no AVX2 here: results are right, training is slow" : limited);
+  return ok("instructions", isa,
+            "without AVX2 results are right, but training is slow" + (limited.empty() ? "" : ": " + limited));
 }
 
 Check check_memory(double total, double available) {

@@ -2,7 +2,6 @@
 of tests/golden, written from the formulas, has the same loss at every token."""
 import json
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[k] / d) for k, d in ((1, "golden"), (0, "."))]
 from decoder import IGNORE, Decoder, shapes
-from ropewalk import prepare, ropewalk
+from ropewalk import InFolder, prepare, ropewalk
 
 SHAPE = ["--layers", "2", "--width", "32", "--heads", "4", "--head-width", "8", "--hidden", "48", "--context", "32"]
 LLAMA = ["--kv-heads", "2", "--rope-base", "100"]
@@ -40,16 +39,11 @@ def windows(tokens, starts, context, stride):
     return {name: torch.from_numpy(numpy.stack(row).astype(numpy.int64)) for name, row in rows.items()}
 
 
-class Eval(unittest.TestCase):
+class Eval(InFolder):
     @classmethod
     def setUpClass(cls):
-        cls.holder = tempfile.TemporaryDirectory()
-        cls.folder = Path(cls.holder.name)
+        super().setUpClass()
         prepare(cls.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.holder.cleanup()
 
     def check(self, name, model, dtype, stride, mask, tolerance):
         run = self.folder / name

@@ -2,7 +2,6 @@
 transformers, reading the file itself, has the losses of the checkpoint."""
 import json
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ropewalk import prepare, ropewalk
+from ropewalk import InFolder, prepare, ropewalk
 
 def options(**changed):
     shape = {"layers": 2, "width": 64, "heads": 4, "kv-heads": 2, "head-width": 16, "hidden": 96, "context": 32,
@@ -60,18 +59,13 @@ def checkpoint_of(run):
 
 
 
-class Gguf(unittest.TestCase):
+class Gguf(InFolder):
     @classmethod
     def setUpClass(cls):
-        cls.holder = tempfile.TemporaryDirectory()
-        cls.folder = Path(cls.holder.name)
+        super().setUpClass()
         prepare(cls.folder)
         for name, model in MODELS.items():
             ropewalk("pretrain", "--data", cls.folder / "data", "--out", cls.folder / name, *model, *TRAIN)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.holder.cleanup()
 
     def check_keys(self, reader, config):
         kinds = gguf.GGUFValueType

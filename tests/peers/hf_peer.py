@@ -1,7 +1,6 @@
 """Models of ours in Hugging Face transformers, and models of transformers here: logits, greedy text, losses, bits."""
 import json
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import transformers
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from ropewalk import built, prepare, ropewalk
+from ropewalk import InFolder, built, prepare, ropewalk
 
 transformers.utils.logging.disable_progress_bar()
 
@@ -76,16 +75,11 @@ def random_model(name, base=10000.0, tied=True):
     return model.eval()
 
 
-class HuggingFace(unittest.TestCase):
+class HuggingFace(InFolder):
     @classmethod
     def setUpClass(cls):
-        cls.holder = tempfile.TemporaryDirectory()
-        cls.folder = Path(cls.holder.name)
+        super().setUpClass()
         cls.data = prepare(cls.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.holder.cleanup()
 
     def close(self, got, wanted):
         self.assertEqual(got.shape, wanted.shape)

@@ -2,7 +2,21 @@
 import os
 import random
 import subprocess
+import tempfile
+import unittest
 from pathlib import Path
+
+
+class InFolder(unittest.TestCase):
+    """Tests of one class share a folder, which goes with them."""
+    @classmethod
+    def setUpClass(cls):
+        cls.holder = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.holder.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.holder.cleanup()
 
 
 def program(name, *arguments):

@@ -1,11 +1,15 @@
 // A loaded model that comes from no file.
 #pragma once
+#include <gtest/gtest.h>
+
 #include <random>
 
 #include "layers/parameters.hpp"
 #include "tests/support/model.hpp"
 #include "train/checkpoint/load_model.hpp"
+#include "train/checkpoint/model_json.hpp"
 #include "train/exchange/tensor_map.hpp"
+#include "train/exchange/verify.hpp"
 
 namespace rw::test {
 
@@ -34,6 +38,32 @@ inline LoadedModel drawn(const ModelConfig& config, DType stored = DType::f32) {
           .model = std::move(model),
           .tokenizer = make_bytes_tokenizer(),
           .skipped = {}};
+}
+
+// A tiny decoder with room for the tokenizer of bytes.
+inline ModelConfig byte_config(void (*change)(ModelConfig&)) {
+  ModelConfig config = tiny_config();
+  config.vocab = 260;
+  change(config);
+  return config;
+}
+
+// `after` is `before` come back from another tool's file: the same weights, or, where rotated rows were put into the
+// order of half, the same logits.
+inline void expect_came_back(LoadedModel& before, LoadedModel& after) {
+  ModelConfig config = before.model.config;
+  const bool permuted = config.rope_layout == RopeLayout::interleaved;
+  config.rope_layout = RopeLayout::half;
+  if (config.positions == PositionKind::learned) config.rope_base = ModelConfig().rope_base;  // nothing is rotated
+  EXPECT_EQ(model_to_json(after.model.config), model_to_json(config));
+  if (!permuted) {
+    const auto ours = parts_by_name(before.model), theirs = parts_by_name(after.model);
+    for (const auto& [name, view] : ours)
+      EXPECT_EQ(TestModel::values(view), TestModel::values(theirs.at(name))) << name;
+  }
+  const LogitDifference difference = compare_logits(before.model, after.model);
+  EXPECT_LE(difference.largest, permuted ? 1e-5 * difference.scale : 0);
+  EXPECT_GT(difference.scale, 0.01);
 }
 
 }  // namespace rw::test

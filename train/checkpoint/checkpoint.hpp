@@ -66,6 +66,11 @@ SavedCheckpoint save_checkpoint(const std::filesystem::path& checkpoints, const 
                                 std::span<const StateTensor> tensors, std::span<const TokenizerFile> tokenizer,
                                 SaveOptions options = {});
 
+// Weights only, in a new folder: out/checkpoints/step-<meta.step>, and out/tokenizer/ where there is a tokenizer.
+// Throws as save_checkpoint; UserError(Exit::write) also if `out` holds something already.
+SavedCheckpoint save_weights(const std::filesystem::path& out, const CheckpointMeta& meta,
+                             std::span<const StateTensor> tensors, const std::optional<TokenizerFile>& tokenizer);
+
 class Checkpoint {
  public:
   // `path` is a checkpoint's folder (or the checkpoint.h5 in it), a run folder or its folder of checkpoints: then the

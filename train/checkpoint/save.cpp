@@ -133,4 +133,17 @@ SavedCheckpoint save_checkpoint(const fs::path& checkpoints, const CheckpointMet
   return saved;
 }
 
+SavedCheckpoint save_weights(const fs::path& out, const CheckpointMeta& meta, std::span<const StateTensor> tensors,
+                             const std::optional<TokenizerFile>& tokenizer) {
+  std::vector<TokenizerFile> files;
+  if (tokenizer) files.push_back(*tokenizer);
+  SavedCheckpoint saved;
+  write_new_folder(out, [&](const fs::path& folder) {
+    saved = save_checkpoint(folder / "checkpoints", meta, tensors, files);
+    if (tokenizer) save_tokenizer(*tokenizer, folder / "tokenizer");
+  });
+  saved.folder = out / "checkpoints" / saved.folder.filename();
+  return saved;
+}
+
 }  // namespace rw

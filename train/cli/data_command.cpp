@@ -6,6 +6,7 @@
 #include "data/token_data.hpp"
 #include "data/token_meta.hpp"
 #include "train/cli/text_options.hpp"
+#include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
@@ -51,7 +52,7 @@ struct Prepare {
                                  .split = split == "tail" ? ValidationSplit::tail : ValidationSplit::document,
                                  .val_files = {val_files.begin(), val_files.end()},
                                  .seed = static_cast<uint64_t>(seed),
-                                 .command = shell_words(global.arguments),
+                                 .command = shell_line(global.arguments),
                                  .overwrite = overwrite};
     const Prepared done = prepare(text.paths(), *made, out, options);
     if (global.json) {
@@ -66,7 +67,7 @@ struct Prepare {
     }
     std::string result = line("train", done.train);
     if (done.val.tokens > 0) result += line("val", done.val);
-    print(result + "next: ropewalk pretrain --size 5m --data " + shell_words({out}) + " --out runs/first\n");
+    print(result + "next: ropewalk pretrain --size 5m --data " + shell_line(std::vector{out}) + " --out runs/first\n");
     return Exit::ok;
   }
 

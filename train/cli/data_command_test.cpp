@@ -6,6 +6,7 @@
 #include "data/tokenizer/tokenizer_test.hpp"
 #include "train/cli/command.hpp"
 #include "train/cli/text_options.hpp"
+#include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
@@ -36,7 +37,7 @@ TEST(TextOptions, NumbersAreReadable) {
   EXPECT_EQ(byte_text(999), "999 bytes");
   EXPECT_EQ(byte_text(999'960), "1.0 MB");
   EXPECT_EQ(byte_text(4'025'028), "4.0 MB");
-  EXPECT_EQ(shell_words({"a", "b c", "it's", ""}), "a 'b c' 'it'\\''s' ''");
+  EXPECT_EQ(shell_line(std::vector<std::string>{"a", "b c", "it's", ""}), "a 'b c' 'it'\\''s' ''");
 }
 
 TEST(DataCommand, FromTextToTokens) {

@@ -1,13 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "core/file/atomic.hpp"
+#include "train/checkpoint/parent.hpp"
 #include "train/cli/command.hpp"
 #include "train/cli/text_options.hpp"
 #include "train/exchange/export_gguf.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/exchange/verify.hpp"
 #include "train/exchange/write_hf.hpp"
+#include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
@@ -30,11 +31,15 @@ std::string file_names(const std::filesystem::path& folder) {
 struct Export {
   std::string checkpoint, out;
 
-  void add_options(CLI::App& app) {
+  void add_options(CLI::App& app, const std::string& out_is = "new folder") {
     app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
-    app.add_option("-o,--out", out, "new folder")->required();
+    app.add_option("-o,--out", out, out_is)->required();
   }
 };
+
+nlohmann::ordered_json to_json(const LogitDifference& d) {
+  return {{"compared_tokens", d.tokens}, {"largest_difference", d.largest}, {"largest_logit", d.scale}};
+}
 
 struct TypedExport : Export {
   std::string dtype;
@@ -63,12 +68,9 @@ struct ExportHf : TypedExport {
     const LogitDifference difference = compare_logits(loaded.model, again.model);
     const std::string verified = verdict(difference, most_difference(wanted.type));
     if (global.json) {
-      print(nlohmann::ordered_json{{"folder", out},
-                                   {"compared_tokens", difference.tokens},
-                                   {"largest_difference", difference.largest},
-                                   {"largest_logit", difference.scale}}
-                .dump() +
-            "\n");
+      nlohmann::ordered_json json = {{"folder", out}};
+      json.update(to_json(difference));
+      print(json.dump() + "\n");
       return Exit::ok;
     }
     print("wrote    " + out + " (" + file_names(out) + ")\nverify   read again and " + verified +
@@ -81,12 +83,11 @@ struct ExportHf : TypedExport {
   }
 };
 
-struct ExportGguf {
-  std::string checkpoint, out, dtype;
+struct ExportGguf : Export {
+  std::string dtype;
 
   void add_options(CLI::App& app) {
-    app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
-    app.add_option("-o,--out", out, "new file")->required();
+    Export::add_options(app, "new file");
     app.add_option("--dtype", dtype,
                    "of matrices: f32, bf16, f16 or q8_0; by default bf16 if the checkpoint is, else f32")
         ->check(CLI::IsMember({"f32", "bf16", "f16", "q8_0"}));
@@ -99,14 +100,10 @@ struct ExportGguf {
     const LogitDifference difference = compare_logits(loaded.model, instantiate(read_gguf(out)).model);
     const std::string verified = verdict(difference, most_difference(type));
     if (global.json) {
-      print(nlohmann::ordered_json{{"file", out},
-                                   {"bytes", std::filesystem::file_size(out)},
-                                   {"compared_tokens", difference.tokens},
-                                   {"largest_difference", difference.largest},
-                                   {"largest_logit", difference.scale},
-                                   {"notes", notes}}
-                .dump() +
-            "\n");
+      nlohmann::ordered_json json = {{"file", out}, {"bytes", std::filesystem::file_size(out)}};
+      json.update(to_json(difference));
+      json["notes"] = notes;
+      print(json.dump() + "\n");
       return Exit::ok;
     }
     print("wrote    " + out + ", " + byte_text(std::filesystem::file_size(out)) + "\nverify   read again and " +
@@ -159,18 +156,14 @@ struct Convert : Export {
         std::copy_n(wide.as<double>().data, wide.shape.elements(), tensor.value.as<float>().data);
       }
     }
-    std::vector<TokenizerFile> tokenizer;
-    if (loaded.tokenizer) tokenizer.push_back(loaded.tokenizer->file());
+    std::optional<TokenizerFile> tokenizer;
+    if (loaded.tokenizer) tokenizer = loaded.tokenizer->file();
     CheckpointMeta meta = loaded.meta;
-    meta.parent = loaded.folder.string();
-    meta.command = shell_words(global.arguments);
+    meta.parent = to_text(parent_of(loaded.folder, meta.step));
+    meta.command = shell_line(global.arguments);
     meta.version = RW_VERSION;
-    SavedCheckpoint saved;
-    write_new_folder(out, [&](const std::filesystem::path& folder) {
-      saved = save_checkpoint(folder / "checkpoints", meta, state, tokenizer);
-      if (loaded.tokenizer) save_tokenizer(loaded.tokenizer->file(), folder / "tokenizer");
-    });
-    const std::string written = (std::filesystem::path(out) / "checkpoints" / saved.folder.filename()).string();
+    const SavedCheckpoint saved = save_weights(out, meta, state, tokenizer);
+    const std::string written = saved.folder.string();
     print(global.json ? nlohmann::ordered_json{{"checkpoint", written}, {"bytes", saved.bytes}}.dump() + "\n"
                       : "wrote    " + written + ", " + byte_text(saved.bytes) + ", weights only\n");
     return Exit::ok;

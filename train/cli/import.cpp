@@ -5,12 +5,13 @@
 #include "train/cli/text_options.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/loop/machine.hpp"
+#include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
 
 Exit finish(const Global& global, const ForeignModel& model, const std::string& out) {
-  const SavedCheckpoint saved = import_model(model, out, shell_words(global.arguments));
+  const SavedCheckpoint saved = import_model(model, out, shell_line(global.arguments));
   for (const std::string& note : model.notes) print_warning(note);
   if (global.json) {
     print(nlohmann::ordered_json{{"checkpoint", saved.folder.string()},

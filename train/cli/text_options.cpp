@@ -51,24 +51,6 @@ std::string byte_text(uint64_t bytes) {
   return fixed(value, 1) + " " + units[unit];
 }
 
-std::string shell_words(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) {
-    if (!out.empty()) out += ' ';
-    const bool plain = !word.empty() && word.find_first_not_of(
-                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789-_./=:,+@%") == word.npos;
-    if (plain) {
-      out += word;
-      continue;
-    }
-    out += '\'';
-    for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    out += '\'';
-  }
-  return out;
-}
-
 std::string read_standard_input() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
 
 }  // namespace rw::cli

@@ -21,7 +21,6 @@ struct TextOptions {
 std::string grouped(uint64_t number);   // "1,234,567"
 std::string byte_text(uint64_t bytes);  // "4.0 MB", in powers of ten
 std::string fixed(double value, int digits);
-std::string shell_words(const std::vector<std::string>& words);  // as a shell reads them
 std::string read_standard_input();
 
 }  // namespace rw::cli

@@ -4,6 +4,7 @@
 
 #include "data/tokenizer/train_sentencepiece.hpp"
 #include "train/cli/text_options.hpp"
+#include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
@@ -58,7 +59,7 @@ struct Train {
     print("read " + byte_text(trained.bytes) + ", " + grouped(trained.documents) + " documents, " +
           grouped(trained.words) + " distinct words\nwrote " + file.string() + "   " +
           grouped(static_cast<uint64_t>(vocab)) + " tokens, " + fixed(per_token, 2) +
-          " bytes/token on the input\nnext: " + shell_words(next) + "\n");
+          " bytes/token on the input\nnext: " + shell_line(next) + "\n");
     return Exit::ok;
   }
 

@@ -48,7 +48,7 @@ std::vector<std::string> export_gguf(LoadedModel& from, const std::filesystem::p
   std::vector<std::string> notes;
   const auto type_of = [&](const MappedTensor& tensor) {
     if (tensor.shape.size() < 2) return ValueType::f32;
-    if (!type) return from.stored.at(tensor.parts[0]) == DType::bf16 ? ValueType::bf16 : ValueType::f32;
+    if (!type) return stored_type(tensor, from.stored);
     const auto block = static_cast<uint64_t>(block_of(*type));
     if (tensor.shape.back() % block == 0) return *type;
     notes.push_back(tensor.name + " is f16: its rows of " + std::to_string(tensor.shape.back()) +
@@ -56,11 +56,10 @@ std::vector<std::string> export_gguf(LoadedModel& from, const std::filesystem::p
     return ValueType::f16;
   };
   const std::vector<OutgoingTensor> tensors = outgoing(tensor_map(config, Naming::gguf), parts, type_of);
-  const auto largest = std::ranges::max_element(tensors, {}, [](const OutgoingTensor& t) { return t.bytes(); });
 
   std::optional<Vocabulary> vocabulary;
   if (from.tokenizer) vocabulary = vocabulary_of(*from.tokenizer);
-  GgufFields fields = general_fields(file.stem().string(), type.value_or(largest->type));
+  GgufFields fields = general_fields(file.stem().string(), type.value_or(main_type(tensors)));
   for (GgufFields more :
        {std::move(model_fields), gguf_fields(vocabulary ? &*vocabulary : nullptr, config.vocab, from.meta.ends)})
     std::ranges::move(more, std::back_inserter(fields));

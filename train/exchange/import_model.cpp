@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
-#include "core/file/atomic.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/exchange/verify.hpp"
@@ -9,17 +8,17 @@
 
 namespace rw {
 
-namespace fs = std::filesystem;
-
 namespace {
 
-void check_vocabulary(const ForeignModel& model) {
-  if (!model.tokenizer) return;
-  const int64_t tokens = make_tokenizer(*model.tokenizer)->vocab();
-  if (tokens > model.config.vocab)
+// Null if there is none.
+std::unique_ptr<Tokenizer> tokenizer_of(const ForeignModel& model) {
+  if (!model.tokenizer) return nullptr;
+  auto tokenizer = make_tokenizer(*model.tokenizer);
+  if (tokenizer->vocab() > model.config.vocab)
     throw UserError(Exit::data, model.source + ": tokenizer and embedding disagree",
-                    "the tokenizer has " + std::to_string(tokens) + " tokens, the embedding " +
+                    "the tokenizer has " + std::to_string(tokenizer->vocab()) + " tokens, the embedding " +
                         std::to_string(model.config.vocab) + " rows");
+  return tokenizer;
 }
 
 }  // namespace
@@ -27,7 +26,7 @@ void check_vocabulary(const ForeignModel& model) {
 LoadedModel instantiate(const ForeignModel& from) {
   const std::vector<MappedTensor> map = tensor_map(from.config, from.naming);
   check_tensors(from.source, from.tensors, map);
-  check_vocabulary(from);
+  std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(from);
   Model model(from.config);
   const int64_t elements = lay_out_parameters(model).elements;
   check_memory(static_cast<size_t>(elements) * sizeof(float), "the model's weights are as large as that");
@@ -46,8 +45,7 @@ LoadedModel instantiate(const ForeignModel& from) {
   meta.model = model_to_json(from.config);
   meta.ends = from.ends;
   meta.version = RW_VERSION;
-  std::unique_ptr<Tokenizer> tokenizer;
-  if (from.tokenizer) tokenizer = make_tokenizer(*from.tokenizer), meta.tokenizer_hash = tokenizer->hash();
+  if (tokenizer) meta.tokenizer_hash = tokenizer->hash();
   return {.folder = from.source,
           .meta = std::move(meta),
           .stored = std::move(stored),
@@ -57,7 +55,7 @@ LoadedModel instantiate(const ForeignModel& from) {
           .skipped = {}};
 }
 
-SavedCheckpoint import_model(const ForeignModel& from, const fs::path& out, const std::string& command) {
+SavedCheckpoint import_model(const ForeignModel& from, const std::filesystem::path& out, const std::string& command) {
   LoadedModel loaded = instantiate(from);
   loaded.meta.command = command;
 
@@ -66,15 +64,7 @@ SavedCheckpoint import_model(const ForeignModel& from, const fs::path& out, cons
   loaded.model.each([&](const Param& param) { add_state(state, param); });
   for (StateTensor& tensor : state)
     if (loaded.stored.at(tensor.name) == DType::bf16) tensor.value = buffers.emplace_back(narrowed(tensor.value));
-  std::vector<TokenizerFile> tokenizer;
-  if (from.tokenizer) tokenizer.push_back(*from.tokenizer);
-  SavedCheckpoint saved;
-  write_new_folder(out, [&](const fs::path& folder) {
-    saved = save_checkpoint(folder / "checkpoints", loaded.meta, state, tokenizer);
-    if (from.tokenizer) save_tokenizer(*from.tokenizer, folder / "tokenizer");
-  });
-  saved.folder = out / "checkpoints" / saved.folder.filename();
-  return saved;
+  return save_weights(out, loaded.meta, state, from.tokenizer);
 }
 
 }  // namespace rw

@@ -137,6 +137,16 @@ std::map<std::string, View> parts_by_name(Model& model) {
   return parts;
 }
 
+ValueType stored_type(const MappedTensor& tensor, const std::map<std::string, DType, std::less<>>& stored) {
+  const bool narrow =
+      std::ranges::all_of(tensor.parts, [&](const std::string& part) { return stored.at(part) == DType::bf16; });
+  return narrow ? ValueType::bf16 : ValueType::f32;
+}
+
+ValueType main_type(std::span<const OutgoingTensor> tensors) {
+  return std::ranges::max_element(tensors, {}, [](const OutgoingTensor& t) { return t.bytes(); })->type;
+}
+
 std::vector<OutgoingTensor> outgoing(std::span<const MappedTensor> map, const std::map<std::string, View>& parts,
                                      const std::function<ValueType(const MappedTensor&)>& type_of) {
   std::vector<OutgoingTensor> out;

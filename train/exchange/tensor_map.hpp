@@ -31,6 +31,12 @@ std::vector<MappedTensor> tensor_map(const ModelConfig& config, Naming naming);
 // The parameters of a bound f32 model, by the names of their parts.
 std::map<std::string, View> parts_by_name(Model& model);
 
+// bf16 if the checkpoint has all parts of it so, else f32. `stored`: of LoadedModel.
+ValueType stored_type(const MappedTensor& tensor, const std::map<std::string, DType, std::less<>>& stored);
+
+// The type of the largest, which is that of most of a model.
+ValueType main_type(std::span<const OutgoingTensor> tensors);
+
 // What is to be written, each tensor in the type that type_of says. `parts` have to live as long.
 std::vector<OutgoingTensor> outgoing(std::span<const MappedTensor> map, const std::map<std::string, View>& parts,
                                      const std::function<ValueType(const MappedTensor&)>& type_of);

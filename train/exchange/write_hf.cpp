@@ -19,10 +19,7 @@ namespace {
 std::vector<OutgoingTensor> tensors_of(const LoadedModel& loaded, std::span<const MappedTensor> map,
                                        const std::map<std::string, View>& parts, const HfExport& options) {
   return outgoing(map, parts, [&](const MappedTensor& tensor) {
-    if (options.type) return *options.type;
-    const bool narrow = std::ranges::all_of(
-        tensor.parts, [&](const std::string& part) { return loaded.stored.at(part) == DType::bf16; });
-    return narrow ? ValueType::bf16 : ValueType::f32;
+    return options.type ? *options.type : stored_type(tensor, loaded.stored);
   });
 }
 
@@ -31,12 +28,6 @@ std::vector<MappedTensor> own_map(const LoadedModel& loaded) {
   std::vector<MappedTensor> map = tensor_map(loaded.model.config, Naming::llama);
   for (MappedTensor& tensor : map) tensor.head_rows = 0;
   return map;
-}
-
-// What most tensors are.
-ValueType main_type(std::span<const OutgoingTensor> tensors) {
-  const auto largest = std::ranges::max_element(tensors, {}, [](const OutgoingTensor& t) { return t.bytes(); });
-  return largest->type;
 }
 
 void write_json(const fs::path& file, const nlohmann::ordered_json& json) { write_text(file, json.dump(2) + "\n"); }

@@ -72,7 +72,7 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
      "20 for each parameter: Hoffmann et al. 2022, arXiv 2203.15556", kResume, kPreset},
     &t.tokens);
   f({"steps", train, count, "length of the run in optimizer steps", {}, kResume}, &t.steps);
-  f({"time", train, duration, "length of the run in wall time", {}, kResume}, &t.time);
+  f({"time", train, duration, "length of the run in wall time: as many steps as fit", {}, kResume}, &t.time);
   f({"batch", train, length, "tokens of one optimizer step; a multiple of context", kDeepSeek, !kResume, kPreset},
     &t.batch);
   f({"micro_batch", train, integer, "sequences of one forward; 0: what fits the batch, at most 8"}, &t.micro_batch);

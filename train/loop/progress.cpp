@@ -154,6 +154,10 @@ double Progress::rate() const {
   return seconds > 0 ? tokens / seconds : kNone;
 }
 
+void Progress::length(int64_t total_steps, int64_t eval_every, int64_t save_every) {
+  options_.total_steps = total_steps, options_.eval_every = eval_every, options_.save_every = save_every;
+}
+
 void Progress::step(const StepReport& report) {
   last_ = report;
   if (recent_.size() == 1 && recent_.front().step == options_.first_step + 1) recent_.clear();  // it warmed up

@@ -47,7 +47,8 @@ class Progress {
   explicit Progress(ProgressOptions options);
   ~Progress();  // ends the status line
 
-  void step(const StepReport& report);  // after each step
+  void length(int64_t total_steps, int64_t eval_every, int64_t save_every);  // as in the options, from now on
+  void step(const StepReport& report);                                       // after each step
   void evaluation(int64_t step, double val_loss, double bits_per_byte, double seconds, bool best);
   void saved(int64_t step, std::string_view folder, double seconds);
   void note(std::string_view text);  // permanent; may have several lines

@@ -1,7 +1,6 @@
 #include "train/loop/trainer.hpp"
 
 #include "optim/schedule.hpp"
-#include "train/loop/machine.hpp"
 #include "train/loop/signals.hpp"
 
 namespace rw {
@@ -33,6 +32,7 @@ Trainer::Trainer(Resolved settings, const ModelConfig& model, TrainingData data,
     evaluator_.emplace(engine_.context(), engine_.model(), engine_.options().micro_batch, engine_.options().length);
   const Settings::Train& train = settings_.settings.train;
   const int64_t per_step = engine_.options().sequences * engine_.options().length;
+  started_ = options_.clock();
   total_ = train.steps > 0 ? train.steps : train.tokens > 0 ? (train.tokens + per_step - 1) / per_step : 0;
 }
 
@@ -43,16 +43,42 @@ void Trainer::fill(int64_t step) {
   fill_batch(data_.train, sampler_, static_cast<uint64_t>(step * o.sequences), settings_.settings.data.doc_mask, batch);
 }
 
+double Trainer::next_learning_rate() {
+  const Schedule schedule = schedule_of(settings_.settings, total_);
+  if (!timed_) return learning_rate(schedule, step_ + 1);
+  timed_->begin_step();
+  return timed_->learning_rate(schedule);
+}
+
+int64_t Trainer::asked_save() const {
+  const Settings::Run& run = settings_.settings.run;
+  return run.save_every > 0 || !data_.val ? run.save_every : run.eval_every;
+}
+
+bool Trainer::interval_over(int64_t asked) const {
+  if (timed_ && asked == 0) return timed_->passed_tenth() || step_ == total_;
+  return due(interval(asked));
+}
+
+void Trainer::show_length() {
+  progress_->length(total_, evaluator_ ? interval(asked_eval()) : 0, interval(asked_save()));
+}
+
 void Trainer::train_step() {
-  const double start = monotonic_seconds();
+  const double start = options_.clock();
   const EngineOptions& o = engine_.options();
   fill(step_);
-  const double lr = learning_rate(schedule_of(settings_.settings, total_), step_ + 1);
+  const double lr = next_learning_rate();
   const Engine::StepResult result = engine_.step(step_ + 1, lr);
   ++step_;
   if (result.targets > 0) ema_ = std::isnan(ema_) ? result.loss : ema_ + kEmaShare * (result.loss - ema_);
-  const double took = monotonic_seconds() - start;
+  const double took = options_.clock() - start;
   seconds_ += took;
+  if (timed_) {
+    timed_->end_step(elapsed(), reserve_);
+    total_ = timed_->total();
+    show_length();
+  }
   const int64_t per_step = o.sequences * o.length;
   report_ = {.step = step_,
              .seconds = took,
@@ -82,6 +108,8 @@ TrainingResult Trainer::run() {
 TrainingResult Trainer::run_steps(std::string& stopped_by) {
   const StopSignals signals;
   const int64_t first = step_;
+  const Settings& s = settings_.settings;
+  if (s.train.time > 0) timed_.emplace(s.train.time, s.optimizer.warmup, step_, elapsed(), total_, position_);
   bool stop = false;
   while (step_ < total_ && !stop) {
     train_step();
@@ -89,11 +117,14 @@ TrainingResult Trainer::run_steps(std::string& stopped_by) {
     const int signal = interrupted();
     stop = signal != 0 || request == RunFolder::Request::stop ||
            (options_.stop_after > 0 && step_ - first >= options_.stop_after);
-    const bool evaluates = evaluator_ && due(eval_every_);
-    if (evaluates || due(settings_.settings.run.log_every)) report_step();
+    const double after_step = options_.clock();
+    const bool evaluates = evaluator_ && interval_over(asked_eval());
+    const bool saves = stop || step_ == total_ || interval_over(asked_save()) || request != RunFolder::Request::none;
+    if (evaluates || due(s.run.log_every)) report_step();
     if (evaluates) try_evaluation();
     append_metrics();
-    if (stop || step_ == total_ || due(save_every_) || request != RunFolder::Request::none) save();
+    if (saves) save();
+    if (saves && (evaluates || !evaluator_)) reserve_ = options_.clock() - after_step;
     if (request != RunFolder::Request::none) folder_.honoured();
     if (stop && step_ < total_) {
       stopped_by = signal ? signal_name(signal) : request == RunFolder::Request::stop ? "STOP" : "its limit of steps";

@@ -8,11 +8,13 @@
 #include "data/sampler/batch.hpp"
 #include "train/config/layers.hpp"
 #include "train/loop/evaluator.hpp"
+#include "train/loop/machine.hpp"
 #include "train/loop/metrics.hpp"
 #include "train/loop/progress.hpp"
 #include "train/loop/run_folder.hpp"
 #include "train/loop/run_status.hpp"
 #include "train/loop/tensorboard.hpp"
+#include "train/loop/timed_length.hpp"
 #include "train/loop/training_data.hpp"
 
 namespace rw {
@@ -21,6 +23,7 @@ struct TrainerOptions {
   std::vector<std::string> arguments;  // of the process
   bool json = false, quiet = false;
   int64_t stop_after = 0;  // steps that this process makes at most; then as after a signal. 0: no limit
+  double (*clock)() = monotonic_seconds;
 };
 
 struct FinetuneOptions {
@@ -59,12 +62,13 @@ class Trainer {
   Trainer(Resolved settings, const ModelConfig& model, TrainingData data, RunFolder folder,
           const TrainerOptions& options);
   static TrainingResult begin(Start start, const TrainerOptions& options);
-  void choose_length();  // of a run that is given a time: measures some steps
+  int64_t measured_length();  // steps that fit the time that the run is given; those measured leave no trace
   void introduce(const char* verb);
   TrainingResult run();  // run_steps, and what the folder says of its end
   TrainingResult run_steps(std::string& stopped_by);
   void fill(int64_t step);  // the engine's batch, with the samples of the step (from 0)
   void train_step();
+  double next_learning_rate();
   void report_step();
   void evaluate();
   void sample();
@@ -73,6 +77,13 @@ class Trainer {
   void save();
   void conclude(RunStatus::State state, const std::string& why);  // how the run stands, and the report on it
   bool due(int64_t every) const { return every > 0 && (step_ % every == 0 || step_ == total_); }
+  // In steps, of what the setting `asked` says; 0: ten times in the run.
+  int64_t interval(int64_t asked) const { return asked > 0 ? asked : std::max<int64_t>(1, total_ / kEvaluations); }
+  bool interval_over(int64_t asked) const;
+  int64_t asked_eval() const { return settings_.settings.run.eval_every; }
+  int64_t asked_save() const;
+  void show_length();
+  double elapsed() const { return elapsed_before_ + options_.clock() - started_; }
 
   Resolved settings_;
   TrainingData data_;
@@ -87,7 +98,11 @@ class Trainer {
 
   std::string parent_;         // CheckpointMeta::parent
   std::vector<int64_t> ends_;  // CheckpointMeta::ends
-  int64_t step_ = 0, total_ = 0, eval_every_ = 0, save_every_ = 0;
+  int64_t step_ = 0, total_ = 0;
+  std::optional<TimedLength> timed_;         // of a run that is given a time, as long as it runs: then total_ is its
+  double position_ = 0;                      // TimedLength::position() to begin with
+  double started_ = 0, elapsed_before_ = 0;  // on the clock; what the run took in earlier processes
+  double reserve_ = 0;                       // seconds of the last evaluation and saving
   double seconds_ = 0, ema_ = kNone, val_loss_ = kNone, val_bits_ = kNone, best_val_ = kNone;
   bool is_best_ = false;
   StepReport report_;

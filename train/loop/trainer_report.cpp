@@ -18,15 +18,11 @@ namespace rw {
 void Trainer::introduce(const char* verb) {
   const Settings& s = settings_.settings;
   const EngineOptions& o = engine_.options();
-  eval_every_ = !data_.val ? 0 : s.run.eval_every > 0 ? s.run.eval_every : std::max<int64_t>(1, total_ / kEvaluations);
-  save_every_ = s.run.save_every > 0 ? s.run.save_every
-                : eval_every_ > 0    ? eval_every_
-                                     : std::max<int64_t>(1, total_ / kEvaluations);
   ProgressOptions progress = standard_progress(options_.json, options_.quiet);
-  progress.first_step = step_, progress.total_steps = total_;
-  progress.log_every = s.run.log_every, progress.eval_every = eval_every_, progress.save_every = save_every_;
+  progress.first_step = step_, progress.log_every = s.run.log_every;
   progress.log = [this](std::string_view line) { folder_.log(line); };
   progress_ = std::make_unique<Progress>(std::move(progress));
+  show_length();
   metrics_ = std::make_unique<MetricsFile>(folder_.metrics(), step_);
   events_ = std::make_unique<EventWriter>(folder_.tensorboard(), step_);
   folder_.write_settings((parent_.empty() ? "" : "# fine-tuned from " + parent_ + "\n\n") + to_toml(settings_));
@@ -44,9 +40,9 @@ void Trainer::introduce(const char* verb) {
        << " tokens to train on"
        << (data_.val ? ", " + std::to_string(data_.val->tokens()) + " held out" : std::string(", none held out"));
   text << "\nbatch    " << o.sequences * o.length << " tokens = " << o.sequences << " × " << o.length << ", "
-       << (o.sequences + o.micro_batch - 1) / o.micro_batch << " micro-batches · " << total_ << " steps · "
-       << std::fixed << std::setprecision(1) << sampler_.epochs(0, static_cast<uint64_t>(total_ * o.sequences))
-       << " epochs";
+       << (o.sequences + o.micro_batch - 1) / o.micro_batch << " micro-batches · " << (s.train.time > 0 ? "about " : "")
+       << total_ << " steps · " << std::fixed << std::setprecision(1)
+       << sampler_.epochs(0, static_cast<uint64_t>(total_ * o.sequences)) << " epochs";
   text << "\nmemory   " << memory_line(engine_.memory());
   if (!folder_.moved_aside().empty()) text << "\nan earlier run is now " << folder_.moved_aside().string();
   progress_->note(text.str());
@@ -73,7 +69,7 @@ void Trainer::report_step() {
 }
 
 void Trainer::evaluate() {
-  const double start = monotonic_seconds();
+  const double start = options_.clock();
   const Settings& s = settings_.settings;
   double loss = 0, bits = 0;
   PositionLoss by_position(s.model.context);
@@ -89,7 +85,7 @@ void Trainer::evaluate() {
   val_loss_ = loss, val_bits_ = bits;
   is_best_ = step_ > 0 && !std::isnan(loss) && !(loss >= best_val_);
   if (is_best_) best_val_ = loss;
-  progress_->evaluation(step_, loss, bits, monotonic_seconds() - start, is_best_);
+  progress_->evaluation(step_, loss, bits, options_.clock() - start, is_best_);
   row_.push_back({"val_loss", loss});
   row_.push_back({"val_bits_per_byte", bits});
   events_->scalar("val/loss", step_, loss);
@@ -140,7 +136,7 @@ void Trainer::append_metrics() {
 
 void Trainer::save() {
   if (saved_step_ == step_) return;
-  const double start = monotonic_seconds();
+  const double start = options_.clock();
   CheckpointMeta meta;
   meta.step = step_, meta.tokens = report_.tokens;
   if (!std::isnan(val_loss_)) meta.val_loss = val_loss_;
@@ -149,6 +145,7 @@ void Trainer::save() {
                 {"ema", ema_},
                 {"total_steps", static_cast<double>(total_)},
                 {"data_tokens", static_cast<double>(data_.train.tokens())}};
+  if (timed_) meta.state["elapsed"] = elapsed(), meta.state["position"] = timed_->position();
   meta.model = model_to_json(engine_.model().config);
   meta.settings = to_toml(settings_);
   meta.tokenizer_hash = data_.train.tokenizer_hash();
@@ -161,7 +158,7 @@ void Trainer::save() {
   const SavedCheckpoint saved = save_checkpoint(folder_.checkpoints(), meta, engine_.state(), tokenizer,
                                                 {.keep = settings_.settings.run.keep, .best = is_best_});
   saved_ = saved.folder, saved_step_ = step_, is_best_ = false;
-  progress_->saved(step_, saved.folder.string(), monotonic_seconds() - start);
+  progress_->saved(step_, saved.folder.string(), options_.clock() - start);
   for (const std::string& warning : saved.warnings) progress_->warning(warning);
 }
 

@@ -14,8 +14,7 @@
 namespace rw {
 namespace {
 
-constexpr size_t kTimedSteps = 3, kMostTimedSteps = 30;  // measured to turn a time into steps,
-constexpr double kTimedShare = 0.02;                     // for about this share of it
+constexpr size_t kTimedSteps = 3;  // measured before a run that is given a time
 
 void use_threads(const Settings& s) {
   if (s.train.threads > 0) set_threads(static_cast<int>(s.train.threads));
@@ -100,7 +99,7 @@ TrainingResult Trainer::begin(Start start, const TrainerOptions& options) {
   if (start.parent) parent = to_text(parent_of(start.parent->folder, start.parent->meta.step));
   RunFolder folder = RunFolder::create(run.out, run.overwrite);
   Trainer trainer(std::move(start.settings), start.model, std::move(start.data), std::move(folder), options);
-  if (trainer.total_ == 0) trainer.choose_length();
+  if (trainer.total_ == 0) trainer.total_ = trainer.measured_length();
   trainer.engine_.initialise();
   std::vector<std::string> skipped;
   if (start.parent) {
@@ -158,39 +157,31 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
   trainer.ema_ = state("ema", kNone);
   trainer.val_loss_ = meta.val_loss.value_or(kNone);
   trainer.best_val_ = meta.best_val.value_or(kNone);
-  const bool same_length = saved.settings.train.time == trainer.settings_.settings.train.time;
-  if (trainer.total_ == 0 && same_length) trainer.total_ = static_cast<int64_t>(state("total_steps", 0));
-  if (trainer.total_ == 0) {
-    const double left = trainer.settings_.settings.train.time - trainer.seconds_;
-    trainer.total_ =
-        meta.step + static_cast<int64_t>(std::max(0.0, left) / (trainer.seconds_ / static_cast<double>(meta.step)));
+  trainer.elapsed_before_ = state("elapsed", trainer.seconds_);
+  if (const double time = trainer.settings_.settings.train.time; time > 0) {
+    const double step = static_cast<double>(meta.step), left = std::max(0.0, time - trainer.elapsed_before_);
+    const bool same_length = saved.settings.train.time == time;
+    const double total = same_length ? state("total_steps", step) : step + left / (trainer.elapsed_before_ / step);
+    trainer.total_ = static_cast<int64_t>(total);
+    trainer.position_ = same_length ? state("position", step / total) : step / total;
   }
   trainer.introduce("resumed");
   for (const std::string& why : skipped) trainer.progress_->warning("passed over " + why);
   return trainer.run();
 }
 
-// The steps that fit the time, with evaluations. The steps that are measured leave no trace.
-void Trainer::choose_length() {
-  const Settings& s = settings_.settings;
+int64_t Trainer::measured_length() {
   engine_.initialise();
-  std::vector<double> took;
-  const double begin = monotonic_seconds();
-  while (took.size() < kTimedSteps ||
-         (took.size() < kMostTimedSteps && monotonic_seconds() - begin < kTimedShare * s.train.time)) {
-    const double start = monotonic_seconds();
-    fill(static_cast<int64_t>(took.size()));
+  std::array<double, kTimedSteps> took;
+  for (size_t i = 0; i < kTimedSteps; ++i) {
+    const double start = options_.clock();
+    fill(static_cast<int64_t>(i));
     engine_.step(1, 0);
-    took.push_back(monotonic_seconds() - start);
+    took[i] = options_.clock() - start;
   }
   std::ranges::sort(took);
-  const double step = took[took.size() / 2];
-  double left = s.train.time - (monotonic_seconds() - begin);
-  if (data_.val && s.run.eval_every == 0) {  // a forward costs a third of a step
-    const double per_token = step / static_cast<double>(engine_.options().sequences * engine_.options().length);
-    left -= kEvaluations * static_cast<double>(s.run.eval_tokens) * per_token / 3;
-  }
-  total_ = std::max<int64_t>(1, static_cast<int64_t>(left / step));
+  const double left = settings_.settings.train.time - elapsed();
+  return std::max<int64_t>(1, static_cast<int64_t>(left / took[kTimedSteps / 2]));
 }
 
 }  // namespace rw

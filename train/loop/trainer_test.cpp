@@ -156,19 +156,63 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
   EXPECT_EQ(state_of(folder / "run").step, killed.step);
 }
 
-TEST_F(TrainerTest, ALengthInTime) {
-  Resolved s = tiny_settings(data, folder / "run");
-  s.settings.train.steps = 0, s.settings.train.time = 2;
-  s.settings.run.eval_tokens = 16, s.settings.run.eval_every = s.settings.run.save_every = 1'000'000;
-  const TrainingResult part = Trainer::pretrain(s, stopping_after(2));
-  EXPECT_FALSE(part.finished);
-  EXPECT_TRUE(Trainer::resume(folder / "run", {}, kQuiet).finished);
+// A clock for which fake_tick seconds lie between two looks at it.
+double fake_now = 0, fake_tick = 1;
+double fake_clock() { return fake_now += fake_tick; }
 
-  // The measured steps leave no trace: the first step is that of a run with a given length.
+TrainerOptions with_fake_clock(double tick, int64_t stop_after) {
+  TrainerOptions options = stopping_after(stop_after);
+  fake_tick = tick, options.clock = fake_clock;
+  return options;
+}
+
+TEST_F(TrainerTest, AMeasuredLengthLeavesNoTrace) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 0, s.settings.train.time = 200;
+  EXPECT_FALSE(Trainer::pretrain(s, with_fake_clock(1, 2)).finished);
   s.settings.run.out = (folder / "steps").string();
   s.settings.train.steps = 500, s.settings.train.time = 0;
   Trainer::pretrain(s, stopping_after(1));
   EXPECT_EQ(metrics_of(folder / "run")[0].second[1], metrics_of(folder / "steps")[0].second[1]);
+}
+
+TEST_F(TrainerTest, ATimeIsKeptWhateverTheSpeed) {
+  for (double tick : {0.25, 1.0, 4.0}) {  // after the first 60 steps
+    Resolved s = tiny_settings(data, folder / std::to_string(tick));
+    s.settings.train.steps = 0, s.settings.train.time = 1000, s.settings.optimizer.warmup = 0;
+    s.settings.run.eval_every = 0;
+    const std::filesystem::path run = s.settings.run.out;
+    EXPECT_FALSE(Trainer::pretrain(s, with_fake_clock(1, 60)).finished);
+    auto at_cut = Checkpoint::open(run).meta().state;
+    EXPECT_GT(at_cut.at("elapsed"), 200);
+    const TrainingResult result = Trainer::resume(run, {}, with_fake_clock(tick, 0));
+    EXPECT_TRUE(result.finished);
+    EXPECT_NEAR(Checkpoint::open(run).meta().state.at("elapsed") / 1000, 1, 0.03) << tick;
+    EXPECT_EQ(read_status(run).value().total_steps, result.step);
+
+    const std::vector<MetricsRow> rows = read_metrics(run / "metrics.jsonl");
+    const auto evaluations = std::ranges::count_if(rows, [](const auto& row) { return !!row.find("val_loss"); });
+    EXPECT_NEAR(static_cast<double>(evaluations), 10, 1) << tick;
+    // The first learning rate after the cut is that of the length and the position that were saved.
+    TimedLength length(1000, 0, 60, at_cut["elapsed"], static_cast<int64_t>(at_cut["total_steps"]), at_cut["position"]);
+    length.begin_step();
+    const Settings::Optimizer& o = s.settings.optimizer;
+    const Schedule schedule{.kind = o.schedule, .lr = o.lr, .min_share = o.min_lr, .decay_share = o.decay_share};
+    EXPECT_EQ(rows.at(60).find("lr").value(), length.learning_rate(schedule));
+    EXPECT_NEAR(rows.back().find("lr").value(), o.lr * o.min_lr, 0.05 * o.lr * o.min_lr);
+  }
+}
+
+TEST_F(TrainerTest, ATimeMayBecomeLonger) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 0, s.settings.train.time = 200;
+  EXPECT_TRUE(Trainer::pretrain(s, with_fake_clock(1, 0)).finished);
+  EXPECT_EQ(Trainer::resume(folder / "run", {}, with_fake_clock(1, 0)).step,
+            read_status(folder / "run").value().step);  // there is nothing left to do
+  ConfigLayer more;
+  more.assign("time", "400s", "--time", "command line");
+  EXPECT_TRUE(Trainer::resume(folder / "run", std::array{more}, with_fake_clock(1, 0)).finished);
+  EXPECT_NEAR(Checkpoint::open(folder / "run").meta().state.at("elapsed"), 400, 12);
 }
 
 TEST_F(TrainerTest, LearnsItsText) {

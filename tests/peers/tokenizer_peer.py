@@ -21,6 +21,7 @@ from small_tokenizers import mixtures
 
 SOURCE = Path(os.environ["ROPEWALK_SOURCE"])
 BUILD = Path(os.environ["ROPEWALK_TEST_BUILD"])
+NOVEL, LEARNT_FROM = (Path(os.environ["ROPEWALK_TEST_CORPUS"], name) for name in ("northanger_abbey.txt", "emma.txt"))
 
 
 def every_character():
@@ -38,6 +39,8 @@ def texts():
     yield "".join(c + " " for c in everything[::7])
     yield "".join(random.Random(5).sample(everything, 30_000))
     yield from mixtures(1)
+    if NOVEL.exists():
+        yield NOVEL.read_text()
 
 
 TEXTS = list(texts())
@@ -121,9 +124,9 @@ class Peer(unittest.TestCase):
                 metaspace = {"prepend_scheme": scheme, "split": split}
                 self.theirs(small_tokenizers.llama2(metaspace=metaspace), None, f"{scheme} {split}")
 
-    def exported(self, kind, texts, config):
+    def exported(self, kind, texts, config, learnt_from=SOURCE / "README.md", vocab=700):
         folder = Path(self.folder.name) / f"{kind}-{bool(config)}"
-        subprocess.run([BUILD / "write_tokenizers", "write", kind, SOURCE / "README.md", folder], check=True)
+        subprocess.run([BUILD / "write_tokenizers", "write", kind, str(vocab), learnt_from, folder], check=True)
         if config:
             model = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
             (folder / "config.json").write_text(json.dumps(model))
@@ -149,8 +152,15 @@ class Peer(unittest.TestCase):
             for kind in ("sentencepiece", "sentencepiece-prefix"):
                 self.exported(kind, [text.replace("\u2581", "") for text in TEXTS], config)
 
+    def test_held_out_novel(self):
+        """Learnt from one novel, used on another; the other tests use it too."""
+        if not NOVEL.exists():
+            self.skipTest(f"no {NOVEL}: tests/peers/install makes it")
+        for kind in ("bytes", "sentencepiece", "sentencepiece-prefix"):
+            self.exported(kind, [NOVEL.read_text()], True, LEARNT_FROM, 4096)
+
     def test_sentencepiece_with_a_space_before(self):
-        subprocess.run([BUILD / "write_tokenizers", "write", "sentencepiece-prefix", SOURCE / "README.md",
+        subprocess.run([BUILD / "write_tokenizers", "write", "sentencepiece-prefix", "700", SOURCE / "README.md",
                         self.folder.name], check=True)
         model = sentencepiece.SentencePieceProcessor(model_file=self.folder.name + "/ours/tokenizer.model")
         texts = [text.replace("\u2581", "").replace("\0", "") for text in TEXTS]

@@ -1,10 +1,10 @@
 // For tokenizer_peer.py:
-//   write_tokenizers encode FOLDER TEXTS.json        {"start": id, "ids": [...], "parts": [...], "texts": [...]}: ids
-//   of
-//                                                    each text, the same in parts, and the text that the ids give
-//   write_tokenizers write KIND TEXT.txt FOLDER      a tokenizer (bytes, sentencepiece, sentencepiece-prefix), learnt
-//   from
-//                                                    TEXT: FOLDER/ours/, and Hugging Face's files of it in FOLDER
+//   write_tokenizers encode FOLDER TEXTS.json
+//       {"start": id, "ids": [...], "parts": [...], "texts": [...]}: ids of each text, the same in parts, and the text
+//       that the ids give
+//   write_tokenizers write KIND VOCAB TEXT.txt FOLDER
+//       a tokenizer (bytes, sentencepiece, sentencepiece-prefix), learnt from TEXT: FOLDER/ours/, and Hugging Face's
+//       files of it in FOLDER
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -51,9 +51,9 @@ void encode(const std::filesystem::path& folder, const std::filesystem::path& te
   std::puts(out.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
 }
 
-rw::TokenizerFile make(const std::string& kind, const std::filesystem::path& text) {
+rw::TokenizerFile make(const std::string& kind, int vocab, const std::filesystem::path& text) {
   if (kind == "bytes") return rw::make_bytes_tokenizer()->file();
-  rw::TokenizerFile file = rw::train_sentencepiece(std::span(&text, 1), {}, 700).tokenizer->file();
+  rw::TokenizerFile file = rw::train_sentencepiece(std::span(&text, 1), {}, vocab).tokenizer->file();
   if (kind == "sentencepiece-prefix") {
     auto model = rw::read_sentencepiece_model(file.bytes);
     model.add_dummy_prefix = true;
@@ -62,8 +62,8 @@ rw::TokenizerFile make(const std::string& kind, const std::filesystem::path& tex
   return file;
 }
 
-void write(const std::string& kind, const std::filesystem::path& text, const std::filesystem::path& folder) {
-  const auto tokenizer = rw::make_tokenizer(make(kind, text));
+void write(const std::string& kind, int vocab, const std::filesystem::path& text, const std::filesystem::path& folder) {
+  const auto tokenizer = rw::make_tokenizer(make(kind, vocab, text));
   rw::save_tokenizer(tokenizer->file(), folder / "ours");
   rw::write_text(folder / "tokenizer.json", rw::to_tokenizer_json(*tokenizer));
   rw::write_text(folder / "tokenizer_config.json", rw::to_tokenizer_config_json(*tokenizer, 77));
@@ -75,8 +75,8 @@ int main(int argc, char** argv) try {
   const std::string what = argc > 1 ? argv[1] : "";
   if (what == "encode" && argc == 4)
     encode(argv[2], argv[3]);
-  else if (what == "write" && argc == 5)
-    write(argv[2], argv[3], argv[4]);
+  else if (what == "write" && argc == 6)
+    write(argv[2], std::stoi(argv[3]), argv[4], argv[5]);
   else
     return 2;
 } catch (const std::exception& error) {

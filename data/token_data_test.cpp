@@ -10,7 +10,7 @@
 #include "core/file/container.hpp"
 #include "data/prepare.hpp"
 #include "data/token_meta.hpp"
-#include "tests/support/files.hpp"
+#include "tests/support/bad_files.hpp"
 
 namespace rw {
 namespace {
@@ -226,12 +226,15 @@ TEST(TokenData, ReadsShardsOfLlmc) {
 
 TEST(TokenData, WrongShardsAreRefused) {
   const TemporaryFolder folder;
+  test::BadFiles files("token shard");
   const auto open = [&](const std::string& content, int64_t vocab = 0) {
     write_file(folder / "x.bin", content);
-    return user_error_of([&] { TokenData::open(folder / "x.bin", Split::train, vocab); });
+    return files.refusal(std::to_string(content.size()) + " bytes",
+                         [&] { TokenData::open(folder / "x.bin", Split::train, vocab); });
   };
   const std::string good = gpt2({50256, 1, 2});
-  EXPECT_EQ(open(good).code, Exit::ok);
+  write_file(folder / "x.bin", good);
+  EXPECT_EQ(all_of(TokenData::open(folder / "x.bin")), (std::vector<int32_t>{50256, 1, 2}));
   EXPECT_EQ(open(good.substr(0, good.size() - 1)).code, Exit::corrupt);
   EXPECT_THAT(open(good.substr(0, 1026)).what, HasSubstr("cut off"));
   EXPECT_EQ(open(good + "x").code, Exit::corrupt);

@@ -11,7 +11,7 @@
 #include "core/base/check.hpp"
 #include "core/file/hash.hpp"
 #include "core/file/manifest.hpp"
-#include "tests/support/files.hpp"
+#include "tests/support/bad_files.hpp"
 
 namespace rw {
 namespace {
@@ -221,10 +221,11 @@ TEST(Manifest, RefusesWhatCannotBe) {
   const std::string hash(32, '0');
   Manifest good{8192, hash, {{"/a", FileType::f32, {2, 3}, 4096, 24, hash}}};
   EXPECT_EQ(parse_manifest("m", to_text(good)).entries.at(0).path, "/a");
+  test::BadFiles files("manifest");
   const auto refused = [&](const char* why, auto&& change) {
     Manifest bad = good;
     change(bad, bad.entries[0]);
-    const auto error = user_error_of([&] { parse_manifest("m", to_text(bad)); });
+    const auto error = files.refusal(why, [&] { parse_manifest("m", to_text(bad)); });
     EXPECT_EQ(error.code, Exit::corrupt) << why;
     EXPECT_THAT(error.advice, HasSubstr(why));
   };
@@ -256,8 +257,9 @@ TEST(Manifest, RefusesForgedTexts) {
     body.replace(body.find(from), from.size(), to);
     return body + "\"seal\": \"" + hash_of(std::as_bytes(std::span(body))) + "\"\n}\n";
   };
+  test::BadFiles files("forged manifest");
   const auto error = [&](const std::string& from, const std::string& to) {
-    const auto e = user_error_of([&] { parse_manifest("m", reseal(from, to)); });
+    const auto e = files.refusal(to.substr(0, 20), [&] { parse_manifest("m", reseal(from, to)); });
     return std::to_string(static_cast<int>(e.code)) + " " + e.what + ": " + e.advice;
   };
   EXPECT_EQ(parse_manifest("m", reseal("8192", "8193")).size, 8193u);

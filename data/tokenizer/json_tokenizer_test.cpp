@@ -8,7 +8,7 @@
 #include "core/base/user_error.hpp"
 #include "data/corpus/utf8.hpp"
 #include "data/tokenizer/tokenizer_test.hpp"
-#include "tests/support/files.hpp"
+#include "tests/support/bad_files.hpp"
 
 namespace rw {
 namespace {
@@ -191,17 +191,18 @@ TEST(JsonTokenizer, WhatIsNotSupportedOrWrongIsNamed) {
       {"/version", "2.0", "its version is \"2.0\""},
       {"/model", nullptr, "it has no model"},
   };
+  test::BadFiles files("tokenizer.json");
   for (const Bad& one : bad) {
     json file = small_json();
     file[json::json_pointer(one.pointer)] = one.value;
-    const auto error = user_error_of([&] { made_of(file); });
+    const auto error = files.refusal(one.message, [&] { made_of(file); });
     EXPECT_EQ(error.code, Exit::data) << one.message;
     EXPECT_THAT(error.what, HasSubstr(one.message)) << one.pointer;
   }
   const std::string deep = std::string(10'000, '[') + std::string(10'000, ']');
   for (const std::string& text :
        {deep, std::string("{"), std::string("[]"), std::string("{\"a\":1,\"a\":2}"), std::string()})
-    EXPECT_EQ(user_error_of([&] { make_tokenizer({"tokenizer.json", text}); }).code, Exit::data) << text.substr(0, 20);
+    EXPECT_EQ(files.refusal(text.substr(0, 20), [&] { make_tokenizer({"tokenizer.json", text}); }).code, Exit::data);
 }
 
 TEST(JsonTokenizer, APatternThatTakesForeverIsStopped) {

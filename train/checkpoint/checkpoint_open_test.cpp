@@ -1,6 +1,7 @@
 // Which checkpoint is taken, what is refused, and what damage does.
 #include <fstream>
 
+#include "tests/support/bad_files.hpp"
 #include "train/checkpoint/checkpoint_test.hpp"
 
 namespace rw {
@@ -101,9 +102,10 @@ TEST(CheckpointOpen, PicklesAreRefused) {
       {"p4.pkl", "\x80\x04\x95" + std::string(100, 'x')},  {"p5.ckpt", "\x80\x05."},
       {"step-000100", "\x80\x03" + std::string(100, 'x')},
   };
+  BadFiles files("pickle");
   for (const auto& [name, bytes] : cases) {
     write_file(folder / name, bytes);
-    const auto error = user_error_of([&] { Checkpoint::open(folder / name); });
+    const auto error = files.refusal(name, [&] { Checkpoint::open(folder / name); });
     EXPECT_EQ(error.code, Exit::data) << name;
     EXPECT_THAT(error.what + '\n' + error.advice,
                 AllOf(HasSubstr("pickle"), HasSubstr("not opened"), HasSubstr("safetensors")))
@@ -116,8 +118,9 @@ TEST(CheckpointOpen, PicklesAreRefused) {
 
 TEST(CheckpointOpen, OtherThingsAreRefusedAndNamed) {
   const TemporaryFolder folder;
+  BadFiles files("not a checkpoint");
   const auto error_at = [&](const fs::path& path) {
-    const auto error = user_error_of([&] { Checkpoint::open(path); });
+    const auto error = files.refusal(path.filename().string(), [&] { Checkpoint::open(path); });
     EXPECT_EQ(error.code, Exit::data) << path;
     return error.what + '\n' + error.advice;
   };

@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/support/bad_files.hpp"
 #include "tests/support/drawn_model.hpp"
-#include "tests/support/files.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/exchange/gguf_config.hpp"
@@ -245,10 +245,11 @@ TEST_F(GgufImport, WhatRopewalkDoesNotComputeIsRefusedByName) {
                                                      {"llama.logit_scale", 2.0f},
                                                      {"llama.what_is_this", uint32_t{1}}};
   const GgufFields good = fields;
+  BadFiles files("gguf model");
   for (const auto& [key, value] : cases) {
     fields = good;
     field(key) = value;
-    const CaughtUserError caught = error();
+    const CaughtUserError caught = files.refusal(key, [&] { instantiate(read()); });
     EXPECT_EQ(caught.code, Exit::data) << key;
     if (std::string_view(key).starts_with("llama.")) {
       EXPECT_THAT(caught.what, HasSubstr(key));

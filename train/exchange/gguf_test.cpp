@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "tests/support/files.hpp"
+#include "tests/support/bad_files.hpp"
 
 namespace rw {
 namespace {
@@ -338,8 +338,9 @@ std::vector<Bad> bad_files() {
 }
 
 TEST_F(Gguf, RefusesBadFilesAndSaysWhy) {
+  test::BadFiles files("gguf");
   for (const Bad& bad : bad_files()) {
-    const CaughtUserError caught = error(bad.bytes);
+    const CaughtUserError caught = files.refusal(bad.name, [&] { read(bad.bytes); });
     EXPECT_EQ(caught.code, Exit::data) << bad.name;
     EXPECT_THAT(caught.what, HasSubstr(bad.message)) << bad.name;
     EXPECT_THAT(caught.what, HasSubstr(file.string())) << bad.name;

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file/json.hpp"
+#include "tests/support/bad_files.hpp"
 #include "tests/support/drawn_model.hpp"
-#include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/exchange/foreign_model.hpp"
@@ -211,10 +211,11 @@ TEST(HuggingFaceConfig, WhatIsNotComputedIsNamed) {
       {kGpt2, R"({"scale_attn_weights": false})", "scale_attn_weights"},
       {kGpt2, R"({"add_cross_attention": true})", "add_cross_attention"},
   };
+  BadFiles files("config.json");
   for (const Case& one : cases) {
     Json json = Json::parse(one.base);
     json.update(Json::parse(one.change));
-    const CaughtUserError error = user_error_of([&] { parse_hf_config("config.json", json, {}); });
+    const CaughtUserError error = files.refusal(one.change, [&] { parse_hf_config("config.json", json, {}); });
     EXPECT_EQ(error.code, Exit::data) << one.change;
     EXPECT_THAT(error.what, testing::StartsWith("config.json: ")) << one.change;
     EXPECT_THAT(error.what, HasSubstr(one.what)) << one.change;

@@ -48,6 +48,7 @@ std::optional<uint64_t> unsigned_of(const Json& value) {
 // One entry of the header; `data` is the byte buffer.
 ForeignTensor parse_tensor(const std::string& name, const Json& entry, std::span<const std::byte> data) {
   const auto bad = [&](const std::string& why) { return UserError(Exit::data, "tensor " + name, why); };
+  if (name.find('\0') != name.npos) throw bad("its name holds a NUL");
   if (!entry.is_object()) throw bad("its description is not an object");
   for (const auto& [key, value] : entry.items())
     if (key != "dtype" && key != "shape" && key != "data_offsets") throw bad("unknown key '" + key + "'");

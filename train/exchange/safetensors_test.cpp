@@ -6,7 +6,7 @@
 #include <cstring>
 #include <sstream>
 
-#include "tests/support/files.hpp"
+#include "tests/support/bad_files.hpp"
 
 namespace rw::test {
 namespace {
@@ -139,16 +139,19 @@ std::vector<BadFile> bad_files() {
       {"overlap", file_of(two("[0,8]", "[4,12]", 2), 12), "overlaps another tensor"},
       {"same place", file_of(two("[0,4]", "[0,4]", 1), 4), "overlaps another tensor"},
       {"hole", file_of(two("[0,4]", "[8,12]", 1), 12), "a gap before it"},
+      {"NUL in a name", file_of(R"({"a\u0000b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4), "NUL"},
+      {"GGUF", "GGUF\x03" + std::string(100, '\0'), "100,000,000 are the most"},
       {"zip", std::string("PK\x03\x04") + std::string(100, 'x'), "100,000,000 are the most"},
   };
 }
 
 TEST(Safetensors, BadFilesAreNamed) {
   const TemporaryFolder folder;
+  BadFiles files("safetensors");
   for (const BadFile& bad : bad_files()) {
     const std::filesystem::path file = folder / "bad.safetensors";
     write_file(file, bad.bytes);
-    const CaughtUserError error = user_error_of([&] { SafetensorsFile read(file); });
+    const CaughtUserError error = files.refusal(bad.name, [&] { SafetensorsFile read(file); });
     EXPECT_EQ(error.code, Exit::data) << bad.name;
     EXPECT_THAT(error.what, HasSubstr(file.string())) << bad.name;
     EXPECT_THAT(error.what + "\n" + error.advice, HasSubstr(bad.message)) << bad.name;
@@ -156,10 +159,11 @@ TEST(Safetensors, BadFilesAreNamed) {
 }
 
 TEST(Safetensors, AnIndexStaysInItsFolder) {
+  BadFiles files("safetensors index");
   for (const char* name : {"../model.safetensors", "", "/etc/passwd", "a/b", ".."}) {
     const TemporaryFolder folder;
     write_file(folder / "model.safetensors.index.json", std::string(R"({"weight_map":{"a":")") + name + R"("}})");
-    EXPECT_THAT(user_error_of([&] { SafetensorsFolder read(folder.path()); }).advice,
+    EXPECT_THAT(files.refusal(name, [&] { SafetensorsFolder read(folder.path()); }).advice,
                 HasSubstr("is not the name of a file in this folder"))
         << name;
   }

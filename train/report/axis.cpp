@@ -38,10 +38,15 @@ std::string scientific(double value, int digits) {
   return text;
 }
 
-// With at most `digits` significant digits, where the whole part has no more.
-std::string significant(double value, int digits) {
+// With `digits` significant digits, where the whole part has no more.
+std::string rounded(double value, int digits) {
   const int whole = value == 0 ? 1 : static_cast<int>(std::floor(std::log10(std::abs(value)))) + 1;
-  std::string text = format("%.*f", std::max(0, digits - whole), value);
+  return format("%.*f", std::max(0, digits - whole), value);
+}
+
+// The same without the zeros at its end.
+std::string significant(double value, int digits) {
+  std::string text = rounded(value, digits);
   if (text.find('.') != std::string::npos) text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
   return text;
@@ -57,6 +62,18 @@ std::string scaled(double value, const Scale (&scales)[n], int digits) {
       break;
     }
   return significant(value / scale->size, digits) + scale->name;
+}
+
+// In the two largest units: "17.4 s", "2 min 19 s", "1 h 5 min".
+std::string time_text(double seconds) {
+  if (!(seconds >= 59.95 && seconds < 1e12)) return significant(seconds, 3) + " s";
+  const Scale* scale = &kTimes[2];
+  while (scale > kTimes && std::round(seconds / scale[1].size) * scale[1].size >= scale[-1].size) --scale;
+  const auto parts = static_cast<int64_t>(std::round(seconds / scale[1].size)),
+             each = static_cast<int64_t>(scale->size / scale[1].size);
+  std::string text = std::to_string(parts / each) + scale->name;
+  if (parts % each > 0) text.append(" ").append(std::to_string(parts % each)).append(scale[1].name);
+  return text;
 }
 
 // The smallest of 1, 2, 5 times a power of ten that is not below `least`.
@@ -94,7 +111,7 @@ std::string label(double value, double step, double most, Quantity quantity) {
     case Quantity::number:
       break;
   }
-  if (most >= 1e6 || most < 1e-2) {
+  if (most >= 1e6 || (most < 1e-2 && exponent < -4)) {
     const int top = static_cast<int>(std::floor(std::log10(std::abs(value)) + 1e-9));
     return scientific(value, std::max(0, top - exponent));
   }
@@ -159,11 +176,11 @@ std::string text_of(double value, Quantity quantity) {
   if (!std::isfinite(value)) return "?";
   switch (quantity) {
     case Quantity::count:
-      return scaled(value, kThousands, 3);
+      return std::abs(value) < 1e4 ? significant(value, 4) : scaled(value, kThousands, 3);
     case Quantity::bytes:
       return scaled(value, kBytes, 3);
     case Quantity::duration:
-      return scaled(value, kTimes, 3);
+      return time_text(value);
     case Quantity::number:
       break;
   }
@@ -171,5 +188,7 @@ std::string text_of(double value, Quantity quantity) {
   if (size != 0 && (size < 1e-3 || size >= 1e6)) return scientific(value, size < 1e-3 ? 1 : 3);
   return significant(value, 4);
 }
+
+std::string measured_text(double value) { return std::isfinite(value) ? rounded(value, 4) : "?"; }
 
 }  // namespace rw::report

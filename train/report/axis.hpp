@@ -28,7 +28,8 @@ struct Axis {
 // low must be positive.
 Axis make_axis(double low, double high, int most, Quantity quantity, bool log = false);
 
-// As short as a reader wants it: "3.402", "0.0025", "1.64M", "12 min", "1.5 GB".
+// As short as a reader wants it: "3.402", "0.0025", "1.64M", "12 min 4 s", "1.5 GB".
 std::string text_of(double value, Quantity quantity);
+std::string measured_text(double value);  // always four digits: "4.600"
 
 }  // namespace rw::report

@@ -20,8 +20,9 @@ Labels labels(double low, double high, Quantity quantity, bool log = false) {
 TEST(Axis, RoundNumbers) {
   EXPECT_EQ(labels(0, 10, Quantity::number), (Labels{"0", "2", "4", "6", "8", "10"}));
   EXPECT_EQ(labels(3.31, 3.55, Quantity::number), (Labels{"3.35", "3.40", "3.45", "3.50", "3.55"}));
-  EXPECT_EQ(labels(0, 1e-3, Quantity::number), (Labels{"0", "2e-4", "4e-4", "6e-4", "8e-4", "1e-3"}));
-  EXPECT_EQ(labels(0, 2.5e-3, Quantity::number), (Labels{"0", "5e-4", "1e-3", "1.5e-3", "2e-3", "2.5e-3"}));
+  EXPECT_EQ(labels(0, 1e-3, Quantity::number), (Labels{"0", "0.0002", "0.0004", "0.0006", "0.0008", "0.0010"}));
+  EXPECT_EQ(labels(0, 2.5e-4, Quantity::number), (Labels{"0", "5e-5", "1e-4", "1.5e-4", "2e-4", "2.5e-4"}));
+  EXPECT_EQ(labels(0, 2.5e-3, Quantity::number), (Labels{"0", "0.0005", "0.0010", "0.0015", "0.0020", "0.0025"}));
   EXPECT_EQ(labels(-2, 2, Quantity::number), (Labels{"-2", "-1", "0", "1", "2"}));
   EXPECT_EQ(labels(0, 3300, Quantity::count), (Labels{"0", "1k", "2k", "3k"}));
   EXPECT_EQ(labels(0, 7'500'000, Quantity::count), (Labels{"0", "2M", "4M", "6M"}));
@@ -76,7 +77,18 @@ TEST(Axis, Texts) {
   EXPECT_EQ(text_of(0, Quantity::number), "0");
   EXPECT_EQ(text_of(999, Quantity::count), "999");
   EXPECT_EQ(text_of(1'638'400, Quantity::count), "1.64M");
-  EXPECT_EQ(text_of(724, Quantity::duration), "12.1 min");
+  EXPECT_EQ(text_of(1054, Quantity::count), "1054");
+  EXPECT_EQ(text_of(9999.6, Quantity::count), "10000");
+  EXPECT_EQ(text_of(17.42, Quantity::duration), "17.4 s");
+  EXPECT_EQ(text_of(59.97, Quantity::duration), "1 min");
+  EXPECT_EQ(text_of(138.6, Quantity::duration), "2 min 19 s");
+  EXPECT_EQ(text_of(720, Quantity::duration), "12 min");
+  EXPECT_EQ(text_of(3599.6, Quantity::duration), "1 h");
+  EXPECT_EQ(text_of(3900, Quantity::duration), "1 h 5 min");
+  EXPECT_EQ(text_of(200'000, Quantity::duration), "2 d 8 h");
+  EXPECT_EQ(measured_text(4.5996), "4.600");
+  EXPECT_EQ(measured_text(0.75456), "0.7546");
+  EXPECT_EQ(measured_text(12345.6), "12346");
   EXPECT_EQ(text_of(1.5e9, Quantity::bytes), "1.5 GB");
   EXPECT_EQ(text_of(NAN, Quantity::count), "?");
 }

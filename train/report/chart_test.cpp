@@ -109,7 +109,7 @@ TEST(Chart, DotsHaveTheirNumbers) {
   Chart chart = chart_of({{0, 2}, {1500, 3.25}});
   EXPECT_THAT(to_svg(chart), Not(HasSubstr("<circle")));
   chart.lines[0].dots = true;
-  EXPECT_THAT(to_svg(chart), HasSubstr("<title>a &lt;run&gt;, step 1.5k: 3.25</title>"));
+  EXPECT_THAT(to_svg(chart), HasSubstr("<title>a &lt;run&gt;, step 1500: 3.25</title>"));
 }
 
 TEST(Chart, RunsDifferInColourThenInDashes) {

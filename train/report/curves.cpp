@@ -66,8 +66,6 @@ void add_noisy(Chart& chart, const Record& run, int index, const std::string& na
   chart.lines.push_back(std::move(line));
 }
 
-std::string loss_text(double loss) { return text_of(loss, Quantity::number); }
-
 }  // namespace
 
 std::string curves_section(std::span<const Record> runs) {
@@ -118,20 +116,23 @@ std::string curves_section(std::span<const Record> runs) {
       chart.lines.push_back(
           {.name = one ? "each logged step" : "", .points = m.curve(axis.metric, "loss"), .run = index, .faint = true});
       chart.lines.push_back({.name = one ? "moving average" : runs[i].name(),
-                             .value = loss_text(o.loss),
+                             .value = measured_text(o.loss),
                              .points = m.curve(axis.metric, "ema"),
                              .run = index});
       if (auto val = m.curve(axis.metric, "val_loss"); one && !val.empty())
-        chart.lines.push_back(
-            {.name = "validation", .value = loss_text(o.val_loss), .points = std::move(val), .run = 1, .dots = true});
+        chart.lines.push_back({.name = "validation",
+                               .value = measured_text(o.val_loss),
+                               .points = std::move(val),
+                               .run = 1,
+                               .dots = true});
     }
     std::erase_if(chart.lines, [](const Line& line) { return line.points.empty(); });
     return chart;
   };
   const auto best = [](const Record&, const Outline& o) {
-    return "best " + loss_text(o.best_val) + " at step " + std::to_string(o.best_step);
+    return "best " + measured_text(o.best_val) + " at step " + std::to_string(o.best_step);
   };
-  const auto best_bits = [](const Record&, const Outline& o) { return loss_text(o.bits_per_byte); };
+  const auto best_bits = [](const Record&, const Outline& o) { return measured_text(o.bits_per_byte); };
   const auto peak = [](const Record&, const Outline& o) { return "at most " + text_of(o.memory, Quantity::bytes); };
 
   const auto highest = [](const Record& run, const Outline&) {
@@ -168,9 +169,7 @@ std::string curves_section(std::span<const Record> runs) {
 }
 
 std::string positions_section(std::span<const Record> runs) {
-  Chart chart{.title = "Loss by position",
-              .unit = "nats per token, on validation windows",
-              .x_name = "tokens before the target, at least"};
+  Chart chart{.title = "Validation loss", .unit = "nats per token", .x_name = "tokens before the target, at least"};
   const auto add = [&](const std::vector<Metrics::Bucket>& buckets, bool first, std::string name, int run) {
     Line line{.name = std::move(name), .run = run, .dots = true};
     for (size_t i = 0; i < buckets.size(); ++i) {
@@ -184,7 +183,7 @@ std::string positions_section(std::span<const Record> runs) {
     const auto buckets = runs[i].metrics.loss_by_position();
     if (buckets.empty()) continue;
     longest = std::max(longest, buckets.back().first + 1);
-    const auto at = [](const Point& p) { return "step " + text_of(p.x, Quantity::count); };
+    const auto at = [](const Point& p) { return "step " + std::to_string(std::llround(p.x)); };
     const Point &first = buckets[0].loss.front(), &last = buckets[0].loss.back();
     if (runs.size() > 1) {
       add(buckets, false, runs[i].name() + ", " + at(last), static_cast<int>(i));

@@ -23,8 +23,8 @@ std::string verdict_box(const Record& run, bool with_name) {
   if (o.total_steps > 0) line += " of " + std::to_string(o.total_steps);
   if (!std::isnan(o.tokens)) line += ", " + text_of(o.tokens, Quantity::count) + " tokens";
   if (!std::isnan(o.seconds)) line += " in " + text_of(o.seconds, Quantity::duration);
-  if (!std::isnan(o.best_val)) line += ", best validation loss " + text_of(o.best_val, Quantity::number);
-  if (!std::isnan(o.bits_per_byte)) line += " (" + text_of(o.bits_per_byte, Quantity::number) + " bits per byte)";
+  if (!std::isnan(o.best_val)) line += ", best validation loss " + measured_text(o.best_val);
+  if (!std::isnan(o.bits_per_byte)) line += " (" + measured_text(o.bits_per_byte) + " bits per byte)";
   std::string out = std::string("<div class=\"verdict ") + kTones[static_cast<size_t>(v.tone)] + "\">";
   if (with_name) out += element("h3", run.name());
   out += "<p>" + element("strong", v.end) + escape(line + ".") + "</p>";
@@ -53,6 +53,9 @@ std::string summary_table(std::span<const Record> runs) {
   const auto number = [](double value, Quantity quantity, const std::string& after = {}) {
     return std::isnan(value) ? std::string() : text_of(value, quantity) + after;
   };
+  const auto measured = [](double value, const std::string& after = {}) {
+    return std::isnan(value) ? std::string() : measured_text(value) + after;
+  };
   add("model", [](const Record& run, const Outline&) {
     return run.settings ? describe(run.settings->settings.model) : std::string();
   });
@@ -66,15 +69,12 @@ std::string summary_table(std::span<const Record> runs) {
     return number(o.tokens_per_second, Quantity::count, " tokens per second");
   });
   add("memory", [&](const Record&, const Outline& o) { return number(o.memory, Quantity::bytes); });
-  add("training loss at the end", [&](const Record&, const Outline& o) { return number(o.loss, Quantity::number); });
-  add("best validation loss", [&](const Record&, const Outline& o) {
-    return number(o.best_val, Quantity::number, " at step " + std::to_string(o.best_step));
-  });
-  add("last validation loss", [&](const Record&, const Outline& o) { return number(o.val_loss, Quantity::number); });
-  add("bits per byte, best",
-      [&](const Record&, const Outline& o) { return number(o.bits_per_byte, Quantity::number); });
-  add("perplexity, best",
-      [&](const Record&, const Outline& o) { return number(std::exp(o.best_val), Quantity::number); });
+  add("training loss at the end", [&](const Record&, const Outline& o) { return measured(o.loss); });
+  add("best validation loss",
+      [&](const Record&, const Outline& o) { return measured(o.best_val, " at step " + std::to_string(o.best_step)); });
+  add("last validation loss", [&](const Record&, const Outline& o) { return measured(o.val_loss); });
+  add("bits per byte, best", [&](const Record&, const Outline& o) { return measured(o.bits_per_byte); });
+  add("perplexity, best", [&](const Record&, const Outline& o) { return measured(std::exp(o.best_val)); });
   return table(head, rows);
 }
 

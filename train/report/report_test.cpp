@@ -25,11 +25,11 @@ TEST(Report, OneRun) {
   const TemporaryFolder f;
   const std::vector<Record> runs = {read_record(make_run(f / "run"))};
   const std::string html = to_html(runs);
-  EXPECT_THAT(html,
-              AllOf(HasSubstr("<strong>Finished</strong>: step 100 of 100, 100k tokens in 50 s"),
-                    HasSubstr("best validation loss 4.5 (2.2 bits per byte)."), HasSubstr("Training loss"),
-                    HasSubstr("Loss by position"), HasSubstr("env ROPEWALK_LR=1 &#39;ROPEWALK_OUT=c d&#39; ropewalk"),
-                    HasSubstr("cd &#39;/some where&#39;\n"), HasSubstr("my &quot;file&quot;.toml:3")));
+  EXPECT_THAT(html, AllOf(HasSubstr("<strong>Finished</strong>: step 100 of 100, 100k tokens in 50 s"),
+                          HasSubstr("best validation loss 4.500 (2.200 bits per byte)."), HasSubstr("Training loss"),
+                          HasSubstr("Loss by position</h2>"),
+                          HasSubstr("env ROPEWALK_LR=1 &#39;ROPEWALK_OUT=c d&#39; ropewalk"),
+                          HasSubstr("cd &#39;/some where&#39;\n"), HasSubstr("my &quot;file&quot;.toml:3")));
   EXPECT_THAT(html, AllOf(HasSubstr("&lt;script&gt;alert(1)"), Not(HasSubstr("<script"))));
   for (const char* axis : {"by-step", "by-tokens", "by-time"}) {
     EXPECT_EQ(count(html, std::string("<div class=\"") + axis + " linear\">"), 2u) << axis;  // training and validation

@@ -48,7 +48,7 @@ th, td { text-align: left; vertical-align: top; padding: 4px 12px 4px 4px; borde
 thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
 td { min-width: 5em; }
-.number { text-align: right; }
+.number { text-align: right; white-space: nowrap; }
 .accent { background: var(--accent); }
 td.accent { font-weight: 600; }
 details { margin: 8px 0; }
@@ -94,6 +94,10 @@ polyline.faint, .legend path.faint { stroke-width: 1; stroke-opacity: .4; }
 @media (max-width: 600px) {
   main { padding: 16px 14px 40px; }
   svg text { font-size: 15px; }
+  table { font-size: .8rem; }
+  th, td { padding-right: 8px; }
+  thead th { white-space: normal; vertical-align: bottom; }
+  td { min-width: 0; }
 }
 @media print {
   @page { margin: 14mm; }

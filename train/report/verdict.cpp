@@ -32,7 +32,6 @@ std::string percent(double share) {
   std::snprintf(text, sizeof text, "%.2g %%", 100 * share);
   return text;
 }
-std::string loss_text(double loss) { return text_of(loss, Quantity::number); }
 
 }  // namespace
 
@@ -129,16 +128,16 @@ Verdict verdict_of(const Record& record) {
                              " in the last quarter of the steps.");
       break;
     case Course::rising:
-      out.findings.push_back("The validation loss rose from " + loss_text(o.best_val) + " at step " +
-                             std::to_string(o.best_step) + " to " + loss_text(o.val_loss) +
+      out.findings.push_back("The validation loss rose from " + measured_text(o.best_val) + " at step " +
+                             std::to_string(o.best_step) + " to " + measured_text(o.val_loss) +
                              ": the best checkpoint is not the last one (" +
                              (record.folder / "checkpoints" / "best").string() +
                              "). More data, dropout or a shorter run would help against overfitting.");
       if (out.tone == Tone::good || out.tone == Tone::neutral) out.tone = Tone::warning;
       break;
     case Course::diverged:
-      out.findings.push_back("The training loss has diverged: " + loss_text(o.loss) + " at the end, " +
-                             loss_text(quantile(record.metrics.values("ema"), 0)) +
+      out.findings.push_back("The training loss has diverged: " + measured_text(o.loss) + " at the end, " +
+                             measured_text(quantile(record.metrics.values("ema"), 0)) +
                              " at its lowest. Try a lower --lr or a longer --warmup.");
       out.tone = Tone::bad;
       break;

@@ -75,12 +75,12 @@ TEST(Verdict, RisingAndDivergedAreNotGood) {
   record.status = RunStatus{.state = RunStatus::State::finished, .step = 60, .total_steps = 60, .why = {}};
   Verdict v = verdict_of(record);
   EXPECT_EQ(v.tone, Tone::warning);
-  EXPECT_THAT(v.findings, Contains(HasSubstr("rose from 3.8 at step 40 to 4")));
+  EXPECT_THAT(v.findings, Contains(HasSubstr("rose from 3.800 at step 40 to 4.000")));
   record = record_of({5, 4, 3, 4, 6, 7});
   record.status = RunStatus{.state = RunStatus::State::finished, .step = 60, .total_steps = 60, .why = {}};
   v = verdict_of(record);
   EXPECT_EQ(v.tone, Tone::bad);
-  EXPECT_THAT(v.findings, Contains(HasSubstr("diverged: 7 at the end, 3 at its lowest")));
+  EXPECT_THAT(v.findings, Contains(HasSubstr("diverged: 7.000 at the end, 3.000 at its lowest")));
 }
 
 TEST(Verdict, Outline) {

@@ -48,7 +48,8 @@ th, td { text-align: left; vertical-align: top; padding: 4px 12px 4px 4px; borde
 thead th { color: var(--quiet); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
 td { min-width: 5em; }
-.number { text-align: right; white-space: nowrap; }
+.number { text-align: right; }
+td.number { white-space: nowrap; }
 .accent { background: var(--accent); }
 td.accent { font-weight: 600; }
 details { margin: 8px 0; }
@@ -58,6 +59,7 @@ figure { margin: 0; min-width: 0; break-inside: avoid; }
 figcaption { font-weight: 600; }
 figcaption span { font-weight: 400; }
 figure svg { display: block; width: 100%; height: auto; }
+figure svg:not(.plot) { overflow: visible; }
 .legend { list-style: none; margin: 2px 0 6px; padding: 0; display: flex; flex-wrap: wrap; gap: 0 16px; }
 .legend li { font-size: .85rem; overflow-wrap: anywhere; }
 .legend svg { display: inline-block; width: 22px; height: 12px; margin-right: 6px; vertical-align: -1px; }
@@ -67,7 +69,8 @@ svg text { fill: var(--quiet); font-size: 13px; font-family: inherit; font-varia
 polyline, .legend path {
   fill: none; stroke-width: 1.75; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round;
 }
-polyline.faint, .legend path.faint { stroke-width: 1; stroke-opacity: .4; }
+polyline.faint { stroke-width: 1; stroke-opacity: .45; }
+.legend path.faint { stroke-width: 1; stroke-opacity: .8; }
 .c0 { stroke: var(--c0); } circle.c0 { fill: var(--c0); }
 .c1 { stroke: var(--c1); } circle.c1 { fill: var(--c1); }
 .c2 { stroke: var(--c2); } circle.c2 { fill: var(--c2); }

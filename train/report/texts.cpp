@@ -54,14 +54,14 @@ std::string evaluations_section(std::span<const Record> runs) {
         return Cell{text, true};
       };
       const auto number = [](double v, Quantity q) { return Cell{std::isnan(v) ? "" : text_of(v, q), true}; };
-      rows.push_back({number(step, Quantity::count), number(at(tokens, step), Quantity::count),
-                      number(at(seconds, step), Quantity::duration), loss_cell(at(ema, step)), loss_cell(loss),
-                      loss_cell(at(bits, step))});
+      rows.push_back({number(step, Quantity::count), loss_cell(loss), loss_cell(at(bits, step)),
+                      loss_cell(at(ema, step)), number(at(tokens, step), Quantity::count),
+                      number(at(seconds, step), Quantity::duration)});
       rows.back()[0].text = std::to_string(static_cast<int64_t>(step));
-      rows.back()[4].accent = static_cast<int64_t>(step) == o.best_step;
+      rows.back()[1].accent = static_cast<int64_t>(step) == o.best_step;
     }
     out += heading(runs, run) +
-           table({"step", "tokens", "time", "training loss", "validation loss", "bits per byte"}, rows);
+           table({"step", "validation loss", "bits per byte", "training loss", "tokens", "time"}, rows);
   }
   return out.empty() ? "" : section("evaluations", "Evaluations", out);
 }

@@ -219,6 +219,17 @@ TEST(Progress, EtaIsTheMedianAndTheMeasuredCostOfTheRest) {
 }
 
 // The first step of a process warms up: it counts only as long as there is no other.
+TEST(Progress, TheLengthMayChange) {
+  Screen screen;
+  Progress progress(screen.options(Mode::plain));
+  progress.length(100, 0, 0);
+  progress.step(report(10));
+  EXPECT_THAT(screen.take(), AllOf(HasSubstr("total=100 "), HasSubstr("eta=90\n")));
+  progress.length(2000, 0, 0);
+  progress.step(report(20));
+  EXPECT_THAT(screen.take(), AllOf(HasSubstr("total=2000 "), HasSubstr("eta=1980\n")));
+}
+
 TEST(Progress, TheFirstStepSaysLittle) {
   Screen screen;
   auto options = screen.options(Mode::plain);

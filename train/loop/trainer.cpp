@@ -60,6 +60,11 @@ bool Trainer::interval_over(int64_t asked) const {
   return due(interval(asked));
 }
 
+bool Trainer::evaluation_due() const {
+  if (!evaluator_ || !interval_over(asked_eval())) return false;
+  return !timed_ || asked_eval() > 0 || step_ == total_ || evaluating_ + reserve_ <= kEvaluationShare * elapsed();
+}
+
 void Trainer::show_length() {
   progress_->length(total_, evaluator_ ? interval(asked_eval()) : 0, interval(asked_save()));
 }
@@ -118,13 +123,16 @@ TrainingResult Trainer::run_steps(std::string& stopped_by) {
     stop = signal != 0 || request == RunFolder::Request::stop ||
            (options_.stop_after > 0 && step_ - first >= options_.stop_after);
     const double after_step = options_.clock();
-    const bool evaluates = evaluator_ && interval_over(asked_eval());
+    const bool evaluates = evaluation_due();
     const bool saves = stop || step_ == total_ || interval_over(asked_save()) || request != RunFolder::Request::none;
     if (evaluates || due(s.run.log_every)) report_step();
     if (evaluates) try_evaluation();
     append_metrics();
     if (saves) save();
-    if (saves && (evaluates || !evaluator_)) reserve_ = options_.clock() - after_step;
+    if (saves && (evaluates || !evaluator_)) {
+      reserve_ = options_.clock() - after_step;
+      evaluating_ += reserve_;
+    }
     if (request != RunFolder::Request::none) folder_.honoured();
     if (stop && step_ < total_) {
       stopped_by = signal ? signal_name(signal) : request == RunFolder::Request::stop ? "STOP" : "its limit of steps";

@@ -55,7 +55,8 @@ class Trainer {
                                const TrainerOptions& options);
 
  private:
-  static constexpr int64_t kEvaluations = 10;  // of a run, unless told otherwise
+  static constexpr int64_t kEvaluations = 10;      // of a run, unless told otherwise; in a given time fewer
+  static constexpr double kEvaluationShare = 0.2;  // where they would take more than this of it
   struct Start;
 
   // settings.model.context is the length of training sequences, model.context the longest ever trained.
@@ -80,6 +81,7 @@ class Trainer {
   // In steps, of what the setting `asked` says; 0: ten times in the run.
   int64_t interval(int64_t asked) const { return asked > 0 ? asked : std::max<int64_t>(1, total_ / kEvaluations); }
   bool interval_over(int64_t asked) const;
+  bool evaluation_due() const;
   int64_t asked_eval() const { return settings_.settings.run.eval_every; }
   int64_t asked_save() const;
   void show_length();
@@ -102,7 +104,7 @@ class Trainer {
   std::optional<TimedLength> timed_;         // of a run that is given a time, as long as it runs: then total_ is its
   double position_ = 0;                      // TimedLength::position() to begin with
   double started_ = 0, elapsed_before_ = 0;  // on the clock; what the run took in earlier processes
-  double reserve_ = 0;                       // seconds of the last evaluation and saving
+  double reserve_ = 0, evaluating_ = 0;      // seconds of the last evaluation and saving; of all by this process
   double seconds_ = 0, ema_ = kNone, val_loss_ = kNone, val_bits_ = kNone, best_val_ = kNone;
   bool is_best_ = false;
   StepReport report_;

@@ -203,6 +203,20 @@ TEST_F(TrainerTest, ATimeIsKeptWhateverTheSpeed) {
   }
 }
 
+// Each evaluation takes about as long as two steps, and more than a tenth of the time.
+TEST_F(TrainerTest, EvaluationsLeaveTimeForTraining) {
+  Resolved s = tiny_settings(data, folder / "run");
+  s.settings.train.steps = 0, s.settings.train.time = 80, s.settings.run.eval_every = 0;
+  const TrainingResult result = Trainer::pretrain(s, with_fake_clock(1, 0));
+  EXPECT_TRUE(result.finished);
+  const std::vector<MetricsRow> rows = read_metrics(folder / "run" / "metrics.jsonl");
+  const auto evaluations = std::ranges::count_if(rows, [](const auto& row) { return !!row.find("val_loss"); });
+  EXPECT_GE(evaluations, 2);
+  EXPECT_LE(evaluations, 4);
+  EXPECT_TRUE(rows.back().find("val_loss"));
+  EXPECT_GE(result.step, 8);
+}
+
 TEST_F(TrainerTest, ATimeMayBecomeLonger) {
   Resolved s = tiny_settings(data, folder / "run");
   s.settings.train.steps = 0, s.settings.train.time = 200;

@@ -62,7 +62,9 @@ bool Trainer::interval_over(int64_t asked) const {
 
 bool Trainer::evaluation_due() const {
   if (!evaluator_ || !interval_over(asked_eval())) return false;
-  return !timed_ || asked_eval() > 0 || step_ == total_ || evaluating_ + reserve_ <= kEvaluationShare * elapsed();
+  if (!timed_ || asked_eval() > 0 || step_ == total_) return true;
+  const double now = elapsed(), left = settings_.settings.train.time - now;
+  return evaluating_ + reserve_ <= kEvaluationShare * now && 3 * reserve_ <= left;  // with training before the last one
 }
 
 void Trainer::show_length() {

@@ -55,14 +55,65 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
                {{"none", AttentionBias::none}, {"qkv", AttentionBias::qkv}, {"all", AttentionBias::all}}));
   f({"mlp_bias", model, flag, "bias on the MLP's projections, and on LayerNorms"}, &m.mlp_bias);
   f({"qk_norm", model, flag, "RMSNorm of each head's query and key"}, &m.qk_norm);
-  f({"positions", model, choice, "how a token knows its position", "Su et al. 2021, arXiv 2104.09864"},
-    rw::choice(m.positions, {{"rope", PositionKind::rope}, {"learned", PositionKind::learned}}));
-  f({"rope_base", model, number, "base of the rotary frequencies", "Men et al. 2024, arXiv 2405.14591", !kResume,
-     kPreset},
-    &m.rope_base);
-  f({"rope_layout", model, choice, "pairs (c, c + d/2), or (2c, 2c + 1)", "half: what Hugging Face's models have"},
-    rw::choice(m.rope_layout, {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}}));
+  f({"key_norm", model, choice, "which of query and key has length one, without a gain", "Su, Transformer upgrade 15"},
+    rw::choice(
+        m.key_norm,
+        {{"none", KeyNorm::none}, {"query", KeyNorm::query}, {"key", KeyNorm::key}, {"cosine", KeyNorm::cosine}}));
   f({"dropout", model, share, "of the embedding and of each branch"}, &m.dropout);
+
+  PositionConfig& p = m.positions;
+  RopeConfig& r = m.rope;
+  std::vector<std::pair<std::string_view, PositionKind>> kinds;
+  for (const PositionKind kind : kPositionKinds) kinds.emplace_back(position_kind_name(kind), kind);
+  std::vector<std::pair<std::string_view, RopeRule>> rules;
+  for (const RopeRule rule : kRopeRules) rules.emplace_back(rope_rule_name(rule), rule);
+  f({"positions", Section::positions, choice, "how a token knows its position", "Su et al. 2021, arXiv 2104.09864"},
+    rw::choice(p.kind, kinds));
+  f({"rope", Section::positions, choice, "rule of the rotary frequencies"}, rw::choice(r.rule, rules));
+  f({"rope_base", Section::positions, number, "base of the rotary frequencies", "Men et al. 2024, arXiv 2405.14591",
+     !kResume, kPreset},
+    &r.base);
+  f({"rope_layout", Section::positions, choice, "pairs (c, c + d/2), or (2c, 2c + 1)",
+     "half: what Hugging Face's models have"},
+    rw::choice(m.rope_layout, {{"half", RopeLayout::half}, {"interleaved", RopeLayout::interleaved}}));
+  f({"rope_share", Section::positions, share, "of a head that is rotated: its first coordinates"}, &r.share);
+  f({"factor", Section::positions, number, "by how much the rule extends the trained length; at least 1"}, &r.factor);
+  f({"trained_context", Section::positions, length, "what rules and maps extend from; 0: context"}, &m.trained_context);
+  f({"ntk_exponent", Section::positions, number, "of ntk_mixed, 0 to 1", "Su, Transformer upgrade 11"}, &r.exponent);
+  f({"beta_fast", Section::positions, number,
+     "turns in training from which a frequency stays; 0: 32 (llama3: 4, its high_freq_factor)",
+     "Peng et al. 2023, arXiv 2309.00071"},
+    &r.beta_fast);
+  f({"beta_slow", Section::positions, number,
+     "turns up to which it is divided by factor; 0: 1 (llama3: low_freq_factor)", "the same"},
+    &r.beta_slow);
+  f({"rope_ramp", Section::positions, choice, "in what by_parts and yarn go from one to the other",
+     "index: the code of YaRN; rotations: its paper"},
+    rw::choice(r.ramp, {{"index", RopeRamp::index}, {"rotations", RopeRamp::rotations}}));
+  f({"rope_blend", Section::positions, choice, "mean of frequencies, or of wavelengths"},
+    rw::choice(r.blend, {{"arithmetic", RopeBlend::arithmetic}, {"harmonic", RopeBlend::harmonic}}));
+  f({"rope_truncate", Section::positions, flag, "the ends of yarn's ramp are rounded to whole pairs"}, &r.truncate);
+  f({"attention_factor", Section::positions, number, "on queries and keys, of yarn and longrope; 0: the rule's own"},
+    &r.attention_factor);
+  f({"mscale", Section::positions, number, "of yarn, with mscale_all_dim; 0: not given"}, &r.mscale);
+  f({"mscale_all_dim", Section::positions, number, "of yarn; 0: not given"}, &r.mscale_all_dim);
+  f({"short_factor", Section::positions, numbers, "of longrope: one for each pair"}, &r.short_factor);
+  f({"long_factor", Section::positions, numbers, "of longrope, beyond trained_context"}, &r.long_factor);
+  f({"window", Section::positions, length, "distance up to which nothing is bent, or seen at all; 0: the source's"},
+    &p.window);
+  f({"far_step", Section::positions, number, "step of distances beyond the window, as 1/16; 0: the source's"},
+    &p.far_step);
+  f({"group", Section::positions, integer, "positions that self_extend takes as one; 0: 8"}, &p.group);
+  f({"sinks", Section::positions, integer, "first tokens that stay visible; 0: the source's; -1: none"}, &p.sinks);
+  f({"reach", Section::positions, length, "largest distance of lambda; 0: window"}, &p.reach);
+  f({"full_layers", Section::positions, integer, "of hwfa2: layers without a window; 0: 2"}, &p.full_layers);
+  f({"full_window", Section::positions, length, "of hwfa2 in use: rerope's window in the full layers; 0: rope"},
+    &p.full_window);
+  f({"log_n", Section::positions, choice,
+     "attention grows with ln of what it sees: in training and use, or beyond trained_context only",
+     "Su 2021; Transformer upgrade 11"},
+    rw::choice(p.log_n, {{"off", LogN::off}, {"trained", LogN::trained}, {"beyond", LogN::beyond}}));
+  f({"log_n_min", Section::positions, integer, "keys that log_n trained assumes at least"}, &p.log_n_min);
 
   f({"data", Section::data, text, "folder of tokens, or several with weights: a:0.7,b:0.3"}, &s.data.data);
   f({"doc_mask", Section::data, flag, "attention stays inside a document"}, &s.data.doc_mask);
@@ -103,16 +154,18 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
   f({"clip", optimizer, number, "largest norm of the gradient; 0: no clipping", kGpt3}, &o.clip);
   f({"freeze", optimizer, text, "tensors that are not trained, as model.embed_tokens.*,model.layers.0.*"}, &o.freeze);
 
-  Settings::Run& r = s.run;
-  f({"out", run, text, "run folder", {}, kResume}, &r.out);
-  f({"overwrite", run, flag, "an existing run folder is moved aside", {}, kResume}, &r.overwrite);
-  f({"log_every", run, count, "steps", {}, kResume}, &r.log_every);
-  f({"eval_every", run, count, "steps; 0: ten times in the run", {}, kResume}, &r.eval_every);
-  f({"eval_tokens", run, count, "of the validation set at each evaluation; 0: all", {}, kResume}, &r.eval_tokens);
-  f({"save_every", run, count, "steps; 0: at evaluations", {}, kResume}, &r.save_every);
-  f({"keep", run, integer, "newest checkpoints kept, besides the best", {}, kResume}, &r.keep);
-  f({"sample_tokens", run, count, "length of the sample at each evaluation; 0: none", {}, kResume}, &r.sample_tokens);
-  f({"sample_prompt", run, text, "what the sample goes on from", {}, kResume}, &r.sample_prompt);
+  Settings::Run& run_settings = s.run;
+  f({"out", run, text, "run folder", {}, kResume}, &run_settings.out);
+  f({"overwrite", run, flag, "an existing run folder is moved aside", {}, kResume}, &run_settings.overwrite);
+  f({"log_every", run, count, "steps", {}, kResume}, &run_settings.log_every);
+  f({"eval_every", run, count, "steps; 0: ten times in the run", {}, kResume}, &run_settings.eval_every);
+  f({"eval_tokens", run, count, "of the validation set at each evaluation; 0: all", {}, kResume},
+    &run_settings.eval_tokens);
+  f({"save_every", run, count, "steps; 0: at evaluations", {}, kResume}, &run_settings.save_every);
+  f({"keep", run, integer, "newest checkpoints kept, besides the best", {}, kResume}, &run_settings.keep);
+  f({"sample_tokens", run, count, "length of the sample at each evaluation; 0: none", {}, kResume},
+    &run_settings.sample_tokens);
+  f({"sample_prompt", run, text, "what the sample goes on from", {}, kResume}, &run_settings.sample_prompt);
 }
 
 std::string option_name(std::string_view setting) {
@@ -132,6 +185,11 @@ std::string field_text(Unit unit, const Field& field) {
   if (const auto* x = std::get_if<double*>(&field)) return number_text(**x, unit);
   if (const auto* b = std::get_if<bool*>(&field)) return **b ? "true" : "false";
   if (const auto* s = std::get_if<std::string*>(&field)) return **s;
+  if (const auto* list = std::get_if<std::vector<double>*>(&field)) {
+    std::string out;
+    for (const double value : **list) out.append(out.empty() ? "" : ",").append(number_text(value, Unit::number));
+    return out;
+  }
   const Choice& c = std::get<Choice>(field);
   return std::string(c.names.at(c.get()));
 }
@@ -145,9 +203,19 @@ void set_field(Unit unit, const Field& field, std::string_view text) {
     **b = parse_flag(text);
   } else if (const auto* s = std::get_if<std::string*>(&field)) {
     **s = text;
+  } else if (const auto* list = std::get_if<std::vector<double>*>(&field)) {
+    std::vector<double> values;
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = std::min(text.find(',', at), text.size());
+      values.push_back(parse_number(text.substr(at, end - at), Unit::number));
+      at = end + 1;
+    }
+    **list = std::move(values);
   } else {
     const Choice& c = std::get<Choice>(field);
-    const auto at = std::ranges::find(c.names, text);
+    std::string wanted(text);
+    std::ranges::replace(wanted, '-', '_');
+    const auto at = std::ranges::find(c.names, wanted);
     if (at == c.names.end()) {
       std::string advice = did_you_mean(text, c.names);
       if (!advice.empty()) advice += '\n';
@@ -174,6 +242,8 @@ std::string value_form(Unit unit, const Field& field) {
       return "LENGTH";
     case Unit::number:
       return "NUMBER";
+    case Unit::numbers:
+      return "NUMBERS";
     case Unit::share:
       return "SHARE";
     case Unit::duration:

@@ -61,8 +61,8 @@ struct Settings {
   } run;
 };
 
-enum class Section { model, data, train, optimizer, run };
-inline constexpr std::string_view kSections[] = {"model", "data", "train", "optimizer", "run"};
+enum class Section { model, positions, data, train, optimizer, run };
+inline constexpr std::string_view kSections[] = {"model", "positions", "data", "train", "optimizer", "run"};
 inline std::string_view section_name(Section section) { return kSections[static_cast<size_t>(section)]; }
 
 // How a value is written.
@@ -70,7 +70,8 @@ enum class Unit {
   integer,   // 12
   count,     // an amount of data, 200M: k, M and G are 1000, 1000² and 1000³
   length,    // of a window or a batch, 16k: k and M are 1024 and 1024²
-  number,    // 0.001, 1e-3
+  number,    // 0.001, 1e-3, 1/16
+  numbers,   // 1,1.5,2: a list of them
   share,     // 0.1, 10%
   duration,  // 90s, 8min, 2h, 1d: never without a unit; kept in seconds
   text,
@@ -94,7 +95,7 @@ struct Choice {
   std::function<size_t()> get;
   std::function<void(size_t)> set;
 };
-using Field = std::variant<int64_t*, double*, bool*, std::string*, Choice>;
+using Field = std::variant<int64_t*, double*, bool*, std::string*, std::vector<double>*, Choice>;
 
 // Calls f for every setting, in the order of sections, with where its value is in `settings`.
 void visit_settings(Settings& settings, const std::function<void(const Setting&, Field)>& f);

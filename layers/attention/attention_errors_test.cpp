@@ -46,7 +46,21 @@ struct AttentionErrors : testing::Test {
     scale.scale = std::numeric_limits<double>::infinity();
     shape.first_key = of_shape(t.first_key, {2, 3});
     dtype.first_key = of_shape(t.lse, {2, 4});
-    return {{width, "expected q's width a multiple of head_width > 0, got head_width = 0"},
+    auto factor = t.opt(), one_far = t.opt(), far_shape = t.opt(), far_device = t.opt(), near = t.opt();
+    auto window = t.opt(), sinks = t.opt();
+    factor.factor = t.lse;
+    one_far.q_far = t.q_far;
+    far_shape.q_far = t.q_far, far_shape.k_far = t.v;
+    far_device.q_far = t.q_far, far_device.k_far = k_far;
+    near.near = window.window = sinks.sinks = -1;
+    return {{factor, "expected q's dtype, [B, Tq], dense, got factor = f32 [2, 3, 4], q = f32 [2, 3, 16]"},
+            {one_far, "expected both branches' queries and keys, got q_far = f32 [2, 3, 16]"},
+            {far_shape, "expected a far branch like the near one, got q_far = f32 [2, 3, 16], k_far = f32 [2, 4, 10]"},
+            {far_device, "expected all on the context's device, got factor = "},
+            {near, "expected near, window and sinks at least 0, got near = -1, window = 0, sinks = 0"},
+            {window, "got near = 0, window = -1, sinks = 0"},
+            {sinks, "got near = 0, window = 0, sinks = -1"},
+            {width, "expected q's width a multiple of head_width > 0, got head_width = 0"},
             {scale, "expected a finite scale, got scale = inf"},
             {shape, "expected i32 [B, Tk], dense, got first_key = i32 [2, 3], k = f32 [2, 4, 8]"},
             {dtype, "expected i32 [B, Tk], dense, got first_key = f32 [2, 4]"}};
@@ -76,18 +90,20 @@ TEST_F(AttentionErrors, ForwardNamesWhatIsWrong) {
             {1, t.q, "expected lse.shape == of_lse && lse.dtype == accumulator(q.dtype), got lse = f32 [2, 3, 16]"},
             {1, lse_f64, "expected lse.shape == of_lse"},
             {0, far, "expected on_device(ctx, o, lse), got o = f32 [2, 3, 20] on cuda"},
-            {0, of_shape(t.q, {2, 3, 20}), "expected disjoint_from_all(o, q, k, v, opt.first_key)"},
-            {1, of_shape(t.o, {2, 3, 4}), "expected disjoint_from_all(lse, o, q, k, v, opt.first_key)"},
+            {0, of_shape(t.q, {2, 3, 20}),
+             "expected disjoint_from_all(o, q, k, v, opt.first_key, opt.factor, opt.q_far, opt.k_far)"},
+            {1, of_shape(t.o, {2, 3, 4}), "expected disjoint_from_all(lse, o, q, k, v, opt.first_key, opt.factor"},
         });
   for (const auto& [opt, message] : wrong_options())
     EXPECT_THAT(error_with(right, opt), AllOf(StartsWith("attention_forward: "), HasSubstr(message)));
 }
 
 TEST_F(AttentionErrors, BackwardNamesWhatIsWrong) {
-  const std::vector<View> right = {t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v};
+  const std::vector<View> right = {t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v, {}, {}};
   attention_forward(bench.ctx, t.o, t.lse, t.q, t.k, t.v, t.opt());
   const auto error_with = [&](const std::vector<View>& v, const AttentionOpt& opt) {
-    return error_of([&] { attention_backward(bench.ctx, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], opt); });
+    return error_of(
+        [&] { attention_backward(bench.ctx, v[0], v[1], v[2], v[9], v[10], v[3], v[4], v[5], v[6], v[7], v[8], opt); });
   };
   const auto error = [&](const std::vector<View>& v) { return error_with(v, t.opt()); };
   check("attention_backward: ", error, right, wrong_inputs(6));
@@ -105,10 +121,11 @@ TEST_F(AttentionErrors, BackwardNamesWhatIsWrong) {
             {4, o_f64, "expected o.shape == of_o"},
             {5, t.q, "expected lse.shape == of_lse && lse.dtype == accumulator(q.dtype), got lse = f32 [2, 3, 16]"},
             {5, lse_f64, "expected lse.shape == of_lse"},
-            {3, far, "expected on_device(ctx, dq, dk, dv, do_, o, lse)"},
-            {0, t.q, "expected disjoint_from_all(dq, do_, o, lse, q, k, v, opt.first_key)"},
-            {1, t.k, "expected disjoint_from_all(dk, dq, do_, o, lse, q, k, v, opt.first_key)"},
-            {2, t.v, "expected disjoint_from_all(dv, dk, dq, do_, o, lse, q, k, v, opt.first_key)"},
+            {3, far, "expected on_device(ctx, dq, dk, dv, dq_far, dk_far, do_, o, lse)"},
+            {0, t.q, "expected apart(dq), got"},
+            {1, t.k, "expected apart(dk, dq), got"},
+            {2, t.v, "expected apart(dv, dk, dq), got"},
+            {9, t.dq_far, "expected dq_far.empty() == opt.q_far.empty() && dk_far.empty() == opt.k_far.empty()"},
         });
   for (const auto& [opt, message] : wrong_options())
     EXPECT_THAT(error_with(right, opt), AllOf(StartsWith("attention_backward: "), HasSubstr(message)));

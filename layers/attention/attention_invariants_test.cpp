@@ -2,6 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <tuple>
+
 #include "core/base/parallel.hpp"
 #include "layers/attention/attention_test.hpp"
 #include "tests/support/backend.hpp"
@@ -13,7 +17,8 @@ namespace {
 void forward(Ctx& ctx, AttentionTensors& t) { attention_forward(ctx, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
 void run(Ctx& ctx, AttentionTensors& t) {
   forward(ctx, t);
-  attention_backward(ctx, t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v, t.opt());
+  attention_backward(ctx, t.dq, t.dk, t.dv, t.of_far(t.dq_far), t.of_far(t.dk_far), t.do_, t.o, t.lse, t.q, t.k, t.v,
+                     t.opt());
 }
 
 struct Passes {
@@ -58,12 +63,13 @@ TEST(AttentionInvariant, ADocumentChangesNoBitOfAnother) {
   for (const Backend& backend : backends())
     for (int64_t begin : {1, 30, 64, 90})  // three documents; the middle one changes
       for (int64_t end : {97, 130}) {
-        Passes a(backend, {1, 1, 2, 140, 0, 8, 8, true}), b(backend, {1, 1, 2, 140, 0, 8, 8, true});
+        const AttentionCase c{1, 1, 2, 140, 0, 8, 8, true, 0, 1, 3, 40, 3};
+        Passes a(backend, c), b(backend, c);
         std::vector<double> first(140);
         for (int64_t j = 0; j < 140; ++j)
           first[static_cast<size_t>(j)] = static_cast<double>(j < begin ? 0 : j < end ? begin : end);
         for (Passes* r : {&a, &b}) r->t.first_key.fill(first);
-        for (Tensor* input : {&b.t.q, &b.t.k, &b.t.v, &b.t.do_}) disturb(*input, begin, end);
+        for (Tensor* input : {&b.t.q, &b.t.k, &b.t.v, &b.t.do_, &b.t.q_far, &b.t.k_far}) disturb(*input, begin, end);
         a(), b();
         for (auto output : kAttentionOutputs) {
           EXPECT_EQ(rows_of(a.t.*output, 0, begin), rows_of(b.t.*output, 0, begin)) << backend << ' ' << begin;
@@ -131,6 +137,43 @@ TEST(AttentionInvariant, TokenByTokenEqualsAllAtOnce) {
     }
 }
 
+// With equal branches it does not matter where their border is, and a window over everything is none.
+TEST(AttentionInvariant, EqualBranchesAreOne) {
+  for (const Backend& backend : backends())
+    for (int64_t near : {0, 1, 30, 64, 200}) {
+      Passes one(backend, {1, 2, 2, 131, 20, 8, 8, true}),
+          two(backend, {1, 2, 2, 131, 20, 8, 8, true, 0, 1, near, 151});
+      two.t.q_far.fill(two.t.q.values()), two.t.k_far.fill(two.t.k.values());
+      one(), two();
+      const auto sum = [](const Tensor& a, const Tensor& b) {
+        auto all = a.values();
+        const auto more = b.values();
+        std::ranges::transform(all, more, all.begin(), std::plus());
+        return all;
+      };
+      EXPECT_LT(relative_difference(two.t.o.values(), one.t.o.values()), tolerance(backend)) << near;
+      EXPECT_LT(relative_difference(sum(two.t.dq, two.t.dq_far), one.t.dq.values()), tolerance(backend)) << near;
+      EXPECT_LT(relative_difference(sum(two.t.dk, two.t.dk_far), one.t.dk.values()), tolerance(backend)) << near;
+    }
+}
+
+TEST(AttentionInvariant, AKeyOutsideTheWindowChangesNoBit) {
+  for (const Backend& backend : backends())
+    for (const auto& [window, sinks, changed] :
+         {std::tuple<int64_t, int64_t, int64_t>{1, 0, 20}, {16, 0, 20}, {64, 0, 3}, {16, 4, 5}, {40, 10, 12}}) {
+      const AttentionCase c{1, 2, 2, 131, 0, 8, 8, false, 0, 1, window / 2, window, sinks, true};
+      Passes a(backend, c), b(backend, c);
+      for (Tensor* input : {&b.t.k, &b.t.k_far, &b.t.v}) disturb(*input, changed, changed + 1);
+      a(), b();
+      for (auto output : {&AttentionTensors::o, &AttentionTensors::dq, &AttentionTensors::dq_far}) {
+        EXPECT_EQ(rows_of(a.t.*output, changed + window, 131), rows_of(b.t.*output, changed + window, 131));
+        EXPECT_EQ(rows_of(a.t.*output, 0, changed), rows_of(b.t.*output, 0, changed));
+      }
+      EXPECT_NE(rows_of(a.t.o, changed + window - 1, changed + window),
+                rows_of(b.t.o, changed + window - 1, changed + window));
+    }
+}
+
 TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
   constexpr int64_t kGroups = 2, kRepeat = 2, kTokens = 67, kWidth = 20;
   const AttentionCase c{2, kGroups, kRepeat, kTokens, 0, kWidth, kWidth, true};
@@ -150,8 +193,8 @@ TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
     copy(q, apart.t.q), copy(k, apart.t.k), copy(v, apart.t.v);
     AttentionTensors t(c, backend.dtype);
     attention_forward(apart.bench.ctx, t.o, t.lse, q, k, v, t.opt());
-    attention_backward(apart.bench.ctx, slice(gradient, 0, 4), slice(gradient, 4, 2), slice(gradient, 6, 2), t.do_, t.o,
-                       t.lse, q, k, v, t.opt());
+    attention_backward(apart.bench.ctx, slice(gradient, 0, 4), slice(gradient, 4, 2), slice(gradient, 6, 2), {}, {},
+                       t.do_, t.o, t.lse, q, k, v, t.opt());
     const Tensor joined(product.view().shape, backend.dtype);
     copy(slice(joined, 0, 4), apart.t.dq), copy(slice(joined, 4, 2), apart.t.dk), copy(slice(joined, 6, 2), apart.t.dv);
     EXPECT_EQ(t.o.bytes(), apart.t.o.bytes()) << backend;
@@ -162,7 +205,7 @@ TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
 TEST(AttentionInvariant, LargeScoresStayFinite) {
   for (const Backend& backend : backends())
     for (double spread : {3e3, -3e3}) {  // |s| up to about 1e4
-      Passes r(backend, {1, 1, 2, 80, 3, 16, 16, spread > 0, 0, spread});
+      Passes r(backend, {1, 1, 2, 80, 3, 16, 16, spread > 0, 0, spread, 10, 30, 2, true});
       r();
       for (auto output : kAttentionOutputs)
         for (double value : (r.t.*output).values()) ASSERT_TRUE(std::isfinite(value)) << backend;
@@ -199,8 +242,9 @@ TEST(AttentionInvariant, TheFirstTokenIsItsValue) {
 TEST(AttentionInvariant, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (const Backend& backend : backends())
-    for (const AttentionCase& c : {AttentionCase{2, 2, 2, 131, 5, 16, 16, true}, AttentionCase{1, 1, 1, 1100, 0, 8, 8},
-                                   AttentionCase{2, 3, 1, 1, 130, 16, 16}}) {
+    for (const AttentionCase& c :
+         {AttentionCase{2, 2, 2, 131, 5, 16, 16, true}, AttentionCase{1, 1, 1, 1100, 0, 8, 8},
+          AttentionCase{2, 3, 1, 1, 130, 16, 16}, AttentionCase{1, 1, 1, 1100, 0, 8, 8, true, 0, 1, 275, 0, 0, true}}) {
       Passes r(backend, c);
       std::vector<std::vector<std::byte>> bits;
       for (int n : {1, 2, 3}) {
@@ -217,7 +261,7 @@ TEST(AttentionInvariant, SameBitsForEveryNumberOfThreads) {
 
 TEST(AttentionInvariant, ADryRunMeasuresTheScratchAndComputesNothing) {
   for (const Backend& backend : backends()) {
-    Passes r(backend, {2, 2, 2, 70, 5, 16, 16, true});
+    Passes r(backend, {2, 2, 2, 70, 5, 16, 16, true, 0, 1, 20, 60, 3, true});
     Arena saved("saved", {}, 0), measuring = Arena::measuring("scratch", {});
     Ctx dry{.device = {}, .saved = saved, .scratch = measuring, .dry = true, .plain = backend.plain};
     run(dry, r.t);

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include "layers/attention/attention.hpp"
 
 namespace rw {
@@ -26,9 +28,24 @@ struct AttentionSizes {
   int64_t value_width;  // e
 };
 
-// The first key that query i of sample b sees; the last one is i + prefix.
-inline int64_t first_visible(const AttentionSizes& sizes, const int32_t* first_key, int64_t b, int64_t i) {
-  return first_key ? first_key[b * sizes.keys + i + sizes.prefix()] : 0;
-}
+// Which keys queries see, and by which branch. A query is named by its index among the keys, i'.
+struct AttentionSight {
+  AttentionSight(int64_t keys_, const AttentionOpt& opt)
+      : keys(keys_),
+        first_key(opt.first_key.as<int32_t>().data),
+        near(opt.q_far.empty() ? keys : std::min(opt.near, keys)),
+        window(opt.window > 0 ? std::min(opt.window, keys) : keys),
+        sinks(opt.window > 0 ? std::min(opt.sinks, keys) : 0) {}
+
+  // Query i' of sample b sees the keys from first() on that are at or after local(), or before sink_end(), up to i'.
+  int64_t first(int64_t b, int64_t i) const { return first_key ? first_key[b * keys + i] : 0; }
+  int64_t local(int64_t b, int64_t i) const { return std::max(first(b, i), i - window + 1); }
+  int64_t sink_end(int64_t b, int64_t i) const { return std::min(first(b, i) + sinks, local(b, i)); }
+  bool is_near(int64_t i, int64_t j) const { return i - j < near; }
+
+  int64_t keys;
+  const int32_t* first_key;
+  int64_t near, window, sinks;
+};
 
 }  // namespace rw

@@ -35,6 +35,23 @@ std::vector<AttentionCase> cases() {
   for (int64_t queries : {127, 128, 129, 191, 193, 200})
     all.push_back({1, 1, 4, queries, queries % 5, 4, 4, queries % 2 == 0});
   all.insert(all.end(), {{1, 1, 1, 97, 40, 256, 256}, {1, 2, 2, 140, 9, 64, 64, true}, {1, 2, 1, 195, 0, 64, 64}});
+  // Two branches, windows and sinks, with borders around those of tiles.
+  for (int64_t queries : {1, 33, 97, 140})
+    for (int64_t near : {0, 1, 15, 16, 17, 40, 64, 139, 300}) {
+      const int64_t prefix = (queries * 7 + near) % 3 * 23;
+      const bool odd = (queries + near) % 2 == 1, even = !odd;
+      all.push_back({1, odd ? 2 : 1, odd ? 2 : 1, queries, prefix, 6, 5, near % 2 == 1, near % 3, 1, near,
+                     near % 4 == 0 ? near + 3 : 0, near % 8 == 0 ? 3 : 0, even});
+    }
+  for (int64_t queries : {1, 30, 130})
+    for (int64_t window : {1, 16, 65, 100})
+      for (int64_t sinks : {0, 1, 20, 70}) {
+        const bool odd = (window + sinks) % 2 == 1;
+        all.push_back({1, 1, odd ? 2 : 1, queries, sinks % 3 * 17, 4, 3, sinks == 20, 1, 1, odd ? window : -1, window,
+                       sinks, odd});
+      }
+  all.push_back({1, 2, 4, 200, 100, 64, 64, false, 0, 1, 90, 0, 0, true});
+  all.push_back({1, 1, 1, 520, 0, 16, 16, true, 0, 1, 130, 0, 0, true});
   return all;
 }
 
@@ -54,7 +71,10 @@ struct Trial {
     if (!holds) found += std::string(otherwise) + '\n';
   }
   void forward() { op.forward(bench.ctx, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
-  void backward() { op.backward(bench.ctx, t.dq, t.dk, t.dv, t.do_, t.o, t.lse, t.q, t.k, t.v, t.opt()); }
+  void backward() {
+    op.backward(bench.ctx, t.dq, t.dk, t.dv, t.of_far(t.dq_far), t.of_far(t.dk_far), t.do_, t.o, t.lse, t.q, t.k, t.v,
+                t.opt());
+  }
 
   // Backward is judged on the o and lse that it got, not on those that it should have got.
   void parity() {
@@ -76,6 +96,7 @@ struct Trial {
       give(&AttentionTensors::o), give(&AttentionTensors::lse);
       backward(), NaiveAttention<T>(naive).backward(), NaiveAttention<double>(truth).backward();
       compare("dq", &AttentionTensors::dq), compare("dk", &AttentionTensors::dk), compare("dv", &AttentionTensors::dv);
+      if (t.far()) compare("dq_far", &AttentionTensors::dq_far), compare("dk_far", &AttentionTensors::dk_far);
     });
   }
 
@@ -109,13 +130,19 @@ double gradient_error(const Op& op, const AttentionCase& c) {
   };
   trial.forward();
   trial.backward();
-  return std::max({gradient_error(t.q, t.dq, loss), gradient_error(t.k, t.dk, loss), gradient_error(t.v, t.dv, loss)});
+  double worst =
+      std::max({gradient_error(t.q, t.dq, loss), gradient_error(t.k, t.dk, loss), gradient_error(t.v, t.dv, loss)});
+  if (t.far())
+    worst = std::max({worst, gradient_error(t.q_far, t.dq_far, loss), gradient_error(t.k_far, t.dk_far, loss)});
+  return worst;
 }
 
-constexpr AttentionCase kEverythingOn = {2, 2, 2, 9, 3, 4, 3, true, 1};
+constexpr AttentionCase kEverythingOn = {2, 2, 2, 9, 3, 4, 3, true, 1, 1, 4, 6, 1, true};
 
 TEST(AttentionGradient, MatchesCentralDifferences) {
-  for (const AttentionCase& c : {kEverythingOn, AttentionCase{2, 2, 1, 7, 0, 3, 5}, AttentionCase{2, 1, 3, 2, 6, 2, 2}})
+  for (const AttentionCase& c : {kEverythingOn, AttentionCase{2, 2, 1, 7, 0, 3, 5}, AttentionCase{2, 1, 3, 2, 6, 2, 2},
+                                 AttentionCase{1, 2, 1, 11, 2, 3, 3, false, 0, 1, 5, 0, 0, true},
+                                 AttentionCase{1, 1, 2, 10, 0, 3, 2, false, 0, 1, -1, 4, 2}})
     EXPECT_LT(gradient_error(Op(), c), 1e-7) << c;
 }
 
@@ -135,15 +162,15 @@ Op forward_then(F mischief) {
 template <class F>
 Op backward_with(F change) {
   Op op;
-  op.backward = [=](Ctx& ctx, View dq, View dk, View dv, CView do_, CView o, CView lse, CView q, CView k, CView v,
-                    AttentionOpt opt) {
+  op.backward = [=](Ctx& ctx, View dq, View dk, View dv, View dq_far, View dk_far, CView do_, CView o, CView lse,
+                    CView q, CView k, CView v, AttentionOpt opt) {
     Tensor spoilt_o(o.shape, o.dtype), spoilt_lse(lse.shape, lse.dtype);
     for (int64_t r = 0; r < o.rows(); ++r) {
       std::copy_n(o.as<double>()[r], o.width(), spoilt_o.as<double>()[r]);
       std::copy_n(lse.as<double>()[r], lse.width(), spoilt_lse.as<double>()[r]);
     }
     change(spoilt_o, spoilt_lse, opt);
-    attention_backward(ctx, dq, dk, dv, do_, spoilt_o, spoilt_lse, q, k, v, opt);
+    attention_backward(ctx, dq, dk, dv, dq_far, dk_far, do_, spoilt_o, spoilt_lse, q, k, v, opt);
   };
   return op;
 }
@@ -167,6 +194,10 @@ TEST(AttentionSabotage, IsFoundOut) {
   EXPECT_GT(error([](Tensor& o, Tensor&, AttentionOpt&) { o.fill(std::vector<double>(o.size())); }), 1e-3);  // no D
   EXPECT_GT(error([](Tensor&, Tensor& lse, AttentionOpt&) { lse.fill(std::vector<double>(lse.size())); }), 1e-3);
   EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { opt.first_key = {}; }), 1e-3);
+  EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { opt.factor = {}; }), 1e-3);
+  EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { ++opt.near; }), 1e-3);
+  EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { --opt.window; }), 1e-3);
+  EXPECT_GT(error([](Tensor&, Tensor&, AttentionOpt& opt) { ++opt.sinks; }), 1e-3);
 }
 
 }  // namespace

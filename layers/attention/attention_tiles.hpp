@@ -20,7 +20,11 @@ inline constexpr int64_t kFewRows = 6;     // up to here a row at a time is fast
 constexpr int64_t padded(int64_t n) { return (n + kLaneGroup - 1) / kLaneGroup * kLaneGroup; }
 
 struct AttentionTiles : AttentionSizes {
-  using AttentionSizes::AttentionSizes;
+  AttentionTiles(CView q, CView k, CView v, const AttentionOpt& opt)
+      : AttentionSizes(q, k, v, opt), sight(keys, opt), branches(opt.q_far.empty() ? 1 : 2) {}
+
+  AttentionSight sight;
+  int64_t branches;  // 2 with a far one
 
   int64_t pairs() const { return batch * groups; }  // (sample, group)
   int64_t rows() const { return queries * heads_per_group(); }
@@ -42,20 +46,22 @@ struct AttentionTiles : AttentionSizes {
   }
 
   // f32 elements that one thread works in. attention_simd.cpp takes them apart.
-  int64_t copies() const { return (keys + kLaneGroup) * (padded(width) + padded(value_width)); }  // of keys, of values
+  int64_t copies() const { return (keys + kLaneGroup) * (branches * padded(width) + padded(value_width)); }  // of k, v
   int64_t forward_part() const {
     if (few_rows()) return rows() * padded(keys);
-    return kRowTile * (width + kKeyTile + padded(value_width) + 5) + copies();
+    return kRowTile * (branches * (width + kKeyTile) + padded(value_width) + 8) + copies();
   }
   int64_t backward_part() const {
-    const int64_t both = padded(width) + padded(value_width);
-    return kRowTile * (width + value_width + both + 2 * kKeyTile + padded(width) + 4) + 2 * copies();
+    const int64_t transposed = branches * width + value_width,
+                  straight = branches * padded(width) + padded(value_width);
+    const int64_t tiles = (1 + branches) * kKeyTile, dq = branches * padded(width);
+    return kRowTile * (transposed + straight + tiles + dq + 8) + 2 * copies();
   }
   int64_t forward_items() const { return few_rows() ? pairs() : pairs() * forward_runs(); }
   int64_t backward_items() const { return pairs() * backward_runs(); }
   int64_t forward_parts() const { return std::min<int64_t>(threads(), forward_items()); }
   int64_t backward_parts() const { return std::min<int64_t>(threads(), backward_items()); }
-  int64_t run_sums() const { return batch * keys * groups * (width + value_width); }  // dk and dv of one run
+  int64_t run_sums() const { return batch * keys * groups * (branches * width + value_width); }  // dk, dv of a run
 
   int64_t forward_scratch() const { return forward_parts() * forward_part(); }
   int64_t backward_scratch() const { return backward_parts() * backward_part() + (backward_runs() - 1) * run_sums(); }
@@ -65,17 +71,17 @@ struct AttentionTiles : AttentionSizes {
 struct AttentionCall : AttentionTiles {
   AttentionCall(CView q_, CView k_, CView v_, const AttentionOpt& opt)
       : AttentionTiles(q_, k_, v_, opt),
-        q(q_.as<float>()),
-        k(k_.as<float>()),
+        q{q_.as<float>(), opt.q_far.as<float>()},
+        k{k_.as<float>(), opt.k_far.as<float>()},
         v(v_.as<float>()),
-        first_key(opt.first_key.as<int32_t>().data),
+        factor(opt.factor.as<float>().data),
         scale(static_cast<float>(opt.scale)) {}
 
-  Rows<const float> q, k, v;
-  const int32_t* first_key;
+  Rows<const float> q[2], k[2], v;  // near, far
+  const float* factor;
   float scale;
   Rows<float> o{}, lse{};                     // forward
-  Rows<float> dq{}, dk{}, dv{};               // backward
+  Rows<float> dq[2]{}, dk[2]{}, dv{};         // backward
   Rows<const float> do_{}, in_o{}, in_lse{};  // backward
   float* run_sums_at = nullptr;
 };

@@ -43,60 +43,115 @@ struct RowTile {
   T* key(Rows<T> matrix, int64_t j, int64_t width) const {
     return matrix[b * call.keys + j] + g * width;
   }
-  int64_t first(size_t r) const { return first_visible(call, call.first_key, b, query(r)); }
+  // The keys that a row sees: from first on those that are at or after local or before sink_end, up to last.
   int64_t last(size_t r) const { return query(r) + call.prefix(); }
+  int64_t first(size_t r) const { return call.sight.first(b, last(r)); }
+  int64_t local(size_t r) const { return call.sight.local(b, last(r)); }
+  int64_t sink_end(size_t r) const { return call.sight.sink_end(b, last(r)); }
+  int64_t begin_of_sight(size_t r) const { return call.sight.sinks > 0 ? first(r) : local(r); }
+  float factor(size_t r) const { return call.factor ? call.factor[b * call.queries + query(r)] : 1.0f; }
+  // The first row, if there is one in the tile, from which on key j is far.
+  size_t far_from(int64_t j) const {
+    const int64_t row = (j + call.sight.near - call.prefix()) * call.heads_per_group() - begin;
+    return zu(std::clamp<int64_t>(row, 0, count));
+  }
 
   const AttentionCall& call;
   int64_t b, g, begin, count;
 };
 
-// Some keys, and the rows of the tile that see any of them: those from `row` on.
+// Some keys, and the rows of the tile that see any of them: those from `row` on. Rows below near_end may be near to
+// some of the keys, rows from far_from on are far from some; what lies between are lane groups of which both is true.
 struct KeyTile {
   int64_t begin, count;
   size_t row;
   bool masked;  // not every one of those rows sees every key
+  size_t far_from, near_end;
 };
 
-// All key tiles of a row tile, in ascending order. None lies above the diagonal or before the first visible key. Along
-// the diagonal, rows that see nothing more are left out, a lane group at a time.
+// All key tiles of a row tile, in ascending order. None lies above the diagonal, before the first visible key, or
+// between the sinks and what is local. Along the diagonal, rows that see nothing more are left out, a lane group at a
+// time. Along the border of near and far, tiles are short, so that few lane groups need both products.
 template <class F>
 HWY_INLINE void for_key_tiles(const RowTile& rows, F&& f) {
-  const size_t end_row = zu(rows.count);
-  const int64_t hidden_before = rows.first(end_row - 1), seen_by_all = rows.last(0) + 1;
-  const int64_t end = rows.last(end_row - 1) + 1;
+  constexpr int64_t kBorderTile = 32;
+  const size_t end_row = zu(rows.count), last_row = end_row - 1;
+  const bool far = rows.call.branches == 2;
+  const int64_t near = rows.call.sight.near;
+  const int64_t border = far ? rows.last(0) - near + 1 : 0, border_end = far ? rows.last(last_row) - near + 1 : 0;
+  const int64_t hidden_before = rows.local(last_row), seen_by_all = rows.last(0) + 1, end = rows.last(last_row) + 1;
   const auto group_end = [&](size_t row)
                              HWY_ATTR { return rows.last(std::min(row + zu(kLaneGroup), end_row) - 1) + 1; };
+  const auto tile = [&](int64_t j, int64_t stop, size_t row, bool masked) HWY_ATTR {
+    KeyTile keys{j, stop - j, row, masked, end_row, end_row};
+    if (far && j < border_end) {
+      const auto groups = [](size_t r) HWY_ATTR { return r / zu(kLaneGroup) * zu(kLaneGroup); };
+      keys.far_from = std::max(row, groups(rows.far_from(j)));
+      keys.near_end = std::max(row, std::min(end_row, groups(rows.far_from(stop - 1) + zu(kLaneGroup) - 1)));
+    }
+    f(keys);
+  };
+  const auto cut = [&](int64_t j, int64_t stop) HWY_ATTR {  // where a tile from j on must end at the latest
+    if (j < border) return std::min(stop, border);
+    return j < border_end ? std::min(stop, j + kBorderTile) : stop;
+  };
+
+  int64_t j = rows.begin_of_sight(0);
+  const int64_t sink_end = rows.sink_end(last_row);
+  if (sink_end > j && sink_end < rows.local(0)) {
+    while (j < sink_end) {
+      const int64_t stop = cut(j, std::min(j + kKeyTile, sink_end));
+      tile(j, stop, 0, j < rows.first(last_row) || stop > rows.sink_end(0));
+      j = stop;
+    }
+    j = rows.local(0);
+  }
   size_t row = 0;
-  for (int64_t j = rows.first(0); j < end;) {
-    int64_t stop = std::min(j + kKeyTile, seen_by_all);
-    if (stop - j < kLaneGroup) {
+  while (j < end) {
+    int64_t stop = cut(j, std::min(j + kKeyTile, seen_by_all));
+    if (std::min(j + kKeyTile, seen_by_all) - j < kLaneGroup) {
       while (group_end(row) <= j) row += zu(kLaneGroup);
       size_t reach = row;
       while (group_end(reach) - j < kLaneGroup && reach + zu(kLaneGroup) < end_row) reach += zu(kLaneGroup);
-      stop = std::min(j + kKeyTile, group_end(reach));
+      stop = cut(j, std::min(j + kKeyTile, group_end(reach)));
     }
-    f(KeyTile{j, stop - j, row, stop > seen_by_all || j < hidden_before});
+    tile(j, stop, row, stop > seen_by_all || j < hidden_before);
     j = stop;
   }
 }
 
-// The lanes of a row that see a key.
-struct Sight {
-  HWY_INLINE Sight(const float* first, const float* last)
-      : first_(hn::LoadU(Full(), first)), last_(hn::LoadU(Full(), last)) {}
-  HWY_INLINE hn::Mask<Full> sees(int64_t key) const {
-    const Vector j = hn::Set(Full(), static_cast<float>(key));
-    return hn::And(hn::Le(first_, j), hn::Le(j, last_));
+// What the lanes of a tile's rows see.
+struct Sights {
+  explicit Sights(float* space) : first(space), last(first + kRow), local(last + kRow), sink_end(local + kRow) {}
+
+  void fill(const RowTile& rows) const {
+    for (size_t r = 0; r < kRow; ++r) {
+      const size_t real = std::min(r, zu(rows.count) - 1);
+      first[r] = static_cast<float>(rows.first(real)), last[r] = static_cast<float>(rows.last(real));
+      local[r] = static_cast<float>(rows.local(real)), sink_end[r] = static_cast<float>(rows.sink_end(real));
+    }
   }
-  Vector first_, last_;
+
+  static constexpr size_t kSize = 4 * kRow;
+  float *first, *last, *local, *sink_end;
 };
 
-HWY_INLINE void fill_sight(const RowTile& rows, float* first, float* last) {
-  for (size_t r = 0; r < kRow; ++r) {
-    const size_t real = std::min(r, zu(rows.count) - 1);
-    first[r] = static_cast<float>(rows.first(real)), last[r] = static_cast<float>(rows.last(real));
+// The lanes of a vector of rows that see a key.
+struct Sight {
+  HWY_INLINE Sight(const Sights& all, size_t r)
+      : first_(hn::LoadU(Full(), all.first + r)),
+        last_(hn::LoadU(Full(), all.last + r)),
+        local_(hn::LoadU(Full(), all.local + r)),
+        sink_end_(hn::LoadU(Full(), all.sink_end + r)) {}
+  HWY_INLINE hn::Mask<Full> sees(int64_t key) const {
+    const Vector j = hn::Set(Full(), static_cast<float>(key));
+    return hn::And(hn::And(hn::Le(first_, j), hn::Le(j, last_)), hn::Or(hn::Le(local_, j), hn::Lt(j, sink_end_)));
   }
-}
+  HWY_INLINE hn::Mask<Full> is_near(int64_t key, int64_t near) const {
+    return hn::Lt(hn::Sub(last_, hn::Set(Full(), static_cast<float>(key))), hn::Set(Full(), static_cast<float>(near)));
+  }
+  Vector first_, last_, local_, sink_end_;
+};
 
 // to[c][r] = factor · row(r)[c], and zeros up to whole lanes.
 template <class Row>
@@ -136,24 +191,26 @@ struct RunOfTiles {
         end_tile(call.run_begin(run + 1, runs)),
         k_stride(zu(padded(call.width))),
         v_stride(zu(padded(call.value_width))),
-        k(space.take((zu(call.keys) + zu(kLaneGroup)) * k_stride)),
-        v(space.take((zu(call.keys) + zu(kLaneGroup)) * v_stride)) {
+        room(zu(call.keys) + zu(kLaneGroup)) {
+    for (int64_t branch = 0; branch < call.branches; ++branch) k[branch] = space.take(room * k_stride);
+    v = space.take(room * v_stride);
     if (tile == end_tile) return;
     const RowTile first(call, pair, tile), last(call, pair, end_tile - 1);
-    begin = first.first(0), end = last.last(zu(last.count) - 1) + 1;
+    begin = first.begin_of_sight(0), end = last.last(zu(last.count) - 1) + 1;
     const auto copy = [&](float* to, size_t stride, Rows<const float> from, int64_t width) HWY_ATTR {
       copy_rows(to, stride, zu(end - begin), zu(width),
                 [&](size_t j) HWY_ATTR { return first.key(from, begin + static_cast<int64_t>(j), width); });
       std::fill_n(to + zu(end - begin) * stride, kBlockRows * stride, 0.0f);  // blocks read on
     };
-    copy(k, k_stride, call.k, call.width), copy(v, v_stride, call.v, call.value_width);
+    for (int64_t branch = 0; branch < call.branches; ++branch) copy(k[branch], k_stride, call.k[branch], call.width);
+    copy(v, v_stride, call.v, call.value_width);
   }
-  const float* key(int64_t j) const { return k + zu(j - begin) * k_stride; }
+  const float* key(size_t branch, int64_t j) const { return k[branch] + zu(j - begin) * k_stride; }
   const float* value(int64_t j) const { return v + zu(j - begin) * v_stride; }
 
   int64_t pair, run, tile, end_tile;
-  size_t k_stride, v_stride;
-  float *k, *v;
+  size_t k_stride, v_stride, room;
+  float *k[2]{}, *v;
   int64_t begin = 0, end = 0;  // keys
 };
 

@@ -2,58 +2,135 @@
 
 #include <cmath>
 
+#include "layers/norm/rms_norm.hpp"
+
 namespace rw {
 
 static_assert(Layer<SelfAttention>);
 
-SelfAttention::SelfAttention(const std::string& prefix, int64_t width, int64_t heads_, int64_t kv_heads_,
-                             int64_t head_width_, RopeLayout layout_, bool qkv_bias, bool out_bias, bool qk_norm,
-                             double norm_eps, double init_std, double init_std_out)
-    : heads(heads_),
-      kv_heads(kv_heads_),
-      head_width(head_width_),
-      layout(layout_),
+namespace {
+
+// |x|² / d is far above, or x is of no consequence.
+constexpr double kKeyNormEps = 1e-12;
+
+// x / |x| is an RMSNorm without gain, divided by √d: with both the scale of attention is λ / d, with one it stays d^-½.
+double scale_of(const ModelConfig& c) {
+  const auto d = static_cast<double>(c.head_width);
+  if (c.key_norm != KeyNorm::cosine) return 1 / std::sqrt(d);
+  const auto n = static_cast<double>(c.trained());
+  return 4 * std::log(c.positions.log_n == LogN::trained ? n : n / 2) / d;
+}
+
+bool norms_query(KeyNorm kind) { return kind == KeyNorm::query || kind == KeyNorm::cosine; }
+bool norms_key(KeyNorm kind) { return kind == KeyNorm::key || kind == KeyNorm::cosine; }
+
+}  // namespace
+
+SelfAttention::SelfAttention(const std::string& prefix, const ModelConfig& c, double init_std, double init_std_out)
+    : heads(c.heads),
+      kv_heads(c.kv_heads),
+      head_width(c.head_width),
+      layout(c.rope_layout),
+      key_norm(c.key_norm),
+      scale(scale_of(c)),
       qkv({{prefix + "q_proj", heads * head_width},
            {prefix + "k_proj", kv_heads * head_width},
            {prefix + "v_proj", kv_heads * head_width}},
-          width, qkv_bias, init_std),
-      out({{prefix + "o_proj", width}}, heads * head_width, out_bias, init_std_out) {
-  if (!qk_norm) return;
-  q_norm.emplace_back(NormKind::rms, prefix + "q_norm", head_width, false, norm_eps);
-  k_norm.emplace_back(NormKind::rms, prefix + "k_norm", head_width, false, norm_eps);
+          c.width, c.attention_bias != AttentionBias::none, init_std),
+      out({{prefix + "o_proj", c.width}}, heads * head_width, c.attention_bias == AttentionBias::all, init_std_out) {
+  if (!c.qk_norm) return;
+  q_norm.emplace_back(NormKind::rms, prefix + "q_norm", head_width, false, c.norm_eps);
+  k_norm.emplace_back(NormKind::rms, prefix + "k_norm", head_width, false, c.norm_eps);
 }
 
-AttentionOpt SelfAttention::options(const Sequence& sequence) const {
+View SelfAttention::Heads::both() const {
+  View joined = q;
+  joined.shape.dim[static_cast<size_t>(q.shape.rank - 1)] += k.width();
+  return joined;
+}
+
+AttentionOpt SelfAttention::options(const Sequence& sequence, const Turned& turned) const {
   return {.head_width = head_width,
-          .scale = 1 / std::sqrt(static_cast<double>(head_width)),
-          .first_key = sequence.first_key};
+          .scale = scale,
+          .first_key = sequence.first_key,
+          .factor = sequence.layer.scaled ? sequence.factor : CView{},
+          .q_far = turned.q_far,
+          .k_far = turned.k_far,
+          .near = std::max<int64_t>(sequence.layer.near, 0),
+          .window = sequence.layer.window,
+          .sinks = sequence.layer.sinks};
 }
 
-// The heads as attention wants them. They lie in ctx.saved, in one product, or, when they are normed and the raw ones
-// are needed for backward, in a second tensor beside it.
+// Queries and keys before they are turned. They lie in ctx.saved, in one product, or, when they are normed and the raw
+// ones are needed for backward, in a second tensor beside it.
 SelfAttention::Heads SelfAttention::project(Ctx& ctx, CView x, const Sequence& sequence, Saved& saved) const {
   const int64_t batch = x.shape.dim[0], length = x.shape.dim[1], of_q = heads * head_width,
                 of_k = kv_heads * head_width;
   const View product = ctx.saved.take({batch, length, of_q + 2 * of_k}, x.dtype, "attention.qkv");
   qkv.forward(ctx, product, x, saved.qkv);
-  View turned = columns(product, 0, of_q + of_k);
-  if (!q_norm.empty()) {
-    turned = ctx.saved.take({batch, length, of_q + of_k}, x.dtype, "attention.normed");
-    q_norm[0].forward(ctx, columns(turned, 0, of_q), {}, columns(product, 0, of_q), {}, saved.q_norm.emplace());
-    k_norm[0].forward(ctx, columns(turned, of_q, of_k), {}, columns(product, of_q, of_k), {}, saved.k_norm.emplace());
+  View joined = columns(product, 0, of_q + of_k);
+  if (!q_norm.empty() || key_norm != KeyNorm::none) {
+    const View normed = ctx.saved.take({batch, length, of_q + of_k}, x.dtype, "attention.normed");
+    const View q = columns(normed, 0, of_q), k = columns(normed, of_q, of_k);
+    const CView raw_q = columns(product, 0, of_q), raw_k = columns(product, of_q, of_k);
+    const auto without_gain = [&](View y, CView from, CView& rstd, bool wanted) {
+      if (!wanted) return rope(ctx, y, from, {}, {}, sequence.position, rope_options());  // a copy
+      const View statistics =
+          ctx.saved.take({from.rows(), from.width() / head_width}, accumulator(x.dtype), "attention.rstd");
+      rms_norm_forward(ctx, y, {}, statistics, from, {}, sequence.ones, kKeyNormEps);
+      rstd = statistics;
+    };
+    if (q_norm.empty()) {
+      saved.raw_q = raw_q, saved.raw_k = raw_k;
+      without_gain(q, raw_q, saved.q_rstd, norms_query(key_norm));
+      without_gain(k, raw_k, saved.k_rstd, norms_key(key_norm));
+    } else {
+      q_norm[0].forward(ctx, q, {}, raw_q, {}, saved.q_norm.emplace());
+      k_norm[0].forward(ctx, k, {}, raw_k, {}, saved.k_norm.emplace());
+    }
+    joined = normed;
   }
-  if (!sequence.cos.empty()) rope(ctx, turned, turned, sequence.cos, sequence.sin, sequence.position, layout, false);
-  return {columns(turned, 0, of_q), columns(turned, of_q, of_k), columns(product, of_q + of_k, of_k)};
+  return {columns(joined, 0, of_q), columns(joined, of_q, of_k), columns(product, of_q + of_k, of_k)};
+}
+
+// In ctx.scratch. With ReRoPE the far keys are the raw ones.
+SelfAttention::Turned SelfAttention::turn(Ctx& ctx, CView q, CView k, const Sequence& sequence,
+                                          CView key_position) const {
+  const auto turned = [&](CView x, const RotaryTable& table, CView position, const char* what) -> CView {
+    if (table.cos.empty()) return x;
+    const View y = ctx.scratch.take(x.shape, x.dtype, what);
+    rope(ctx, y, x, table.cos, table.sin, position, rope_options());
+    return y;
+  };
+  if (!sequence.layer.rotated) return {q, k, {}, {}};
+  Turned result{turned(q, sequence.near, sequence.position, "attention.q"),
+                turned(k, sequence.near, key_position, "attention.k"),
+                {},
+                {}};
+  if (sequence.layer.near >= 0) {
+    result.q_far = turned(q, sequence.far_query, sequence.position, "attention.q_far");
+    result.k_far = turned(k, sequence.far_key, key_position, "attention.k_far");
+  }
+  return result;
 }
 
 void SelfAttention::forward(Ctx& ctx, View y, CView x, const Sequence& sequence, Saved& saved) const {
-  const auto [q, k, v] = project(ctx, x, sequence, saved);
+  const Heads heads_of = project(ctx, x, sequence, saved);
   const int64_t batch = x.shape.dim[0], length = x.shape.dim[1];
-  const View o = ctx.saved.take(q.shape, x.dtype, "attention.o");
+  const View o = ctx.saved.take(heads_of.q.shape, x.dtype, "attention.o");
   const View lse = ctx.saved.take({batch, length, heads}, accumulator(x.dtype), "attention.lse");
-  attention_forward(ctx, o, lse, q, k, v, options(sequence));
+  {
+    const ArenaScope scope(ctx.scratch);
+    Turned turned{heads_of.q, heads_of.k, {}, {}};
+    if (sequence.layer.near >= 0)
+      turned = turn(ctx, heads_of.q, heads_of.k, sequence, sequence.position);
+    else if (sequence.layer.rotated)
+      rope(ctx, heads_of.both(), heads_of.both(), sequence.near.cos, sequence.near.sin, sequence.position,
+           rope_options());
+    attention_forward(ctx, o, lse, turned.q, turned.k, heads_of.v, options(sequence, turned));
+  }
   out.forward(ctx, y, o, saved.out);
-  saved.q = q, saved.k = k, saved.v = v, saved.o = o, saved.lse = lse;
+  saved.q = heads_of.q, saved.k = heads_of.k, saved.v = heads_of.v, saved.o = o, saved.lse = lse;
 }
 
 void SelfAttention::backward(Ctx& ctx, View dx, CView dy, const Sequence& sequence, const Saved& saved,
@@ -63,18 +140,39 @@ void SelfAttention::backward(Ctx& ctx, View dx, CView dy, const Sequence& sequen
                 of_k = kv_heads * head_width;
   const View dproduct = ctx.scratch.take({batch, length, of_q + 2 * of_k}, dy.dtype, "attention.dqkv");
   const View dq = columns(dproduct, 0, of_q), dk = columns(dproduct, of_q, of_k);
+  const View both = columns(dproduct, 0, of_q + of_k), dv = columns(dproduct, of_q + of_k, of_k);
+  const auto unturn = [&](View to, CView from, const RotaryTable& table, bool add) {
+    rope(ctx, to, from, table.cos, table.sin, sequence.position, rope_options(true, add));
+  };
   {
     const ArenaScope of_attention(ctx.scratch);
     const View d_o = ctx.scratch.take(saved.o.shape, dy.dtype, "attention.do");
     out.backward(ctx, d_o, dy, saved.out, mode);
-    attention_backward(ctx, dq, dk, columns(dproduct, of_q + of_k, of_k), d_o, saved.o, saved.lse, saved.q, saved.k,
-                       saved.v, options(sequence));
+    if (sequence.layer.near < 0) {
+      const Turned turned{saved.q, saved.k, {}, {}};
+      attention_backward(ctx, dq, dk, dv, {}, {}, d_o, saved.o, saved.lse, saved.q, saved.k, saved.v,
+                         options(sequence, turned));
+      if (sequence.layer.rotated) unturn(both, both, sequence.near, false);
+    } else {
+      const Turned turned = turn(ctx, saved.q, saved.k, sequence, sequence.position);
+      const View dq_far = ctx.scratch.take(dq.shape, dy.dtype, "attention.dq_far");
+      const View dk_far = ctx.scratch.take(dk.shape, dy.dtype, "attention.dk_far");
+      attention_backward(ctx, dq, dk, dv, dq_far, dk_far, d_o, saved.o, saved.lse, turned.q, turned.k, saved.v,
+                         options(sequence, turned));
+      unturn(both, both, sequence.near, false);
+      unturn(dq, dq_far, sequence.far_query, true);
+      unturn(dk, dk_far, sequence.far_key, true);
+    }
   }
-  const View turned = columns(dproduct, 0, of_q + of_k);
-  if (!sequence.cos.empty()) rope(ctx, turned, turned, sequence.cos, sequence.sin, sequence.position, layout, true);
   if (!q_norm.empty()) {
     q_norm[0].backward(ctx, dq, dq, {}, *saved.q_norm, mode);
     k_norm[0].backward(ctx, dk, dk, {}, *saved.k_norm, mode);
+  } else if (key_norm != KeyNorm::none) {
+    const auto without_gain = [&](View d, CView from, CView rstd) {
+      if (!rstd.empty()) rms_norm_backward(ctx, d, {}, d, {}, from, rstd, sequence.ones, Grad::skip);
+    };
+    without_gain(dq, saved.raw_q, saved.q_rstd);
+    without_gain(dk, saved.raw_k, saved.k_rstd);
   }
   qkv.backward(ctx, dx, dproduct, saved.qkv, mode);
 }
@@ -82,7 +180,8 @@ void SelfAttention::backward(Ctx& ctx, View dx, CView dy, const Sequence& sequen
 void SelfAttention::decode(Ctx& ctx, View y, CView x, const Sequence& sequence, KvCache& cache) const {
   RW_CHECK(x.shape.rank == 3 && x.shape.dim[0] == 1, x);
   Saved saved;
-  const auto [q, k, v] = project(ctx, x, sequence, saved);
+  const Heads fresh_heads = project(ctx, x, sequence, saved);
+  const ArenaScope scope(ctx.scratch);
   const int64_t fresh = x.shape.dim[1], total = cache.length + fresh;
   const auto append = [&](View to, CView from) {
     const View rows_of_cache = rows(to, cache.length, fresh);
@@ -92,10 +191,19 @@ void SelfAttention::decode(Ctx& ctx, View y, CView x, const Sequence& sequence, 
       });
     return reshape(rows(to, 0, total), {1, total, to.width()});
   };
-  const CView all_k = append(cache.k, k), all_v = append(cache.v, v);
-  const View o = ctx.saved.take(q.shape, x.dtype, "attention.o");
+  Turned turned;
+  if (cache.raw) {
+    const CView all = append(cache.k, fresh_heads.k);
+    turned = turn(ctx, fresh_heads.q, all, sequence, columns(sequence.key_position, 0, total));
+  } else {
+    turned = turn(ctx, fresh_heads.q, fresh_heads.k, sequence, sequence.position);
+    turned.k = append(cache.k, turned.k);
+    if (!turned.k_far.empty()) turned.k_far = append(cache.k_far, turned.k_far);
+  }
+  const CView v = append(cache.v, fresh_heads.v);
+  const View o = ctx.saved.take(fresh_heads.q.shape, x.dtype, "attention.o");
   const View lse = ctx.saved.take({1, fresh, heads}, accumulator(x.dtype), "attention.lse");
-  attention_forward(ctx, o, lse, q, all_k, all_v, options(sequence));
+  attention_forward(ctx, o, lse, turned.q, turned.k, v, options(sequence, turned));
   out.forward(ctx, y, o, saved.out);
   cache.length = total;
 }

@@ -1,51 +1,66 @@
 // The attention sub-layer of a decoder block: projections, optional norm of each head's query and key, rotation,
 // causal attention, output projection.
 //
-//   q, k, v = x · Wqkvᵀ + b        q_h ← norm(q_h), k_g ← norm(k_g)   (qk_norm)        q, k ← rotated (rope)
-//   y = attention(q, k, v) · Woᵀ + b
+//   q, k, v = x · Wqkvᵀ + b        q_h ← norm(q_h), k_g ← norm(k_g)   (qk_norm, key_norm)
+//   y = attention(q, k, v) · Woᵀ + b        with q and k turned as positions.hpp says, in one or two branches
 //
 // Shapes   x, y, dx, dy [B, T, C]; Wqkv [(H + 2G)·d, C]; Wo [C, H·d].
 // Errors   rw::Error as in the ops.
-// Source   Vaswani et al., 2017, arXiv 1706.03762; grouped heads: arXiv 2305.13245; QK-norm: arXiv 2010.04245.
+// Source   Vaswani et al., 2017, arXiv 1706.03762; grouped heads: arXiv 2305.13245; QK-norm: arXiv 2010.04245;
+//          spec/positions.md 1.5 to 1.8 and 5.4.
 #pragma once
 #include <optional>
 
 #include "layers/attention/attention.hpp"
 #include "layers/linear/linear.hpp"
 #include "layers/norm/norm.hpp"
-#include "layers/rotary/rope.hpp"
+#include "layers/transformer/config.hpp"
 
 namespace rw {
 
-// What a forward knows about its tokens besides their values. Views may be empty.
-struct Sequence {
-  CView cos, sin;   // rope tables [P, d/2]; empty: no rotation
-  CView position;   // i32 [B, T]
-  CView first_key;  // i32 [B, Tk]; empty: one document
+struct RotaryTable {
+  CView cos, sin;  // [P, pairs], rope.hpp; empty: nothing is turned
 };
 
-// Keys and values of earlier tokens, for generation, of one sequence.
+// What a forward of one layer knows about its tokens besides their values.
+struct Sequence {
+  LayerPositions layer;
+  RotaryTable near, far_query, far_key;
+  CView position;      // i32 [B, T]: rows of the tables
+  CView first_key;     // i32 [B, Tk]; empty: one document
+  CView factor;        // λ [B, T]; empty: 1
+  CView ones;          // [d]: the gain of key_norm
+  CView key_position;  // i32 [1, capacity]: 0, 1, 2, ...; for a cache of raw keys
+};
+
+// Keys and values of earlier tokens, for generation, of one sequence. Keys are kept as the branches take them: their
+// angles never change. Where angles change with the length of the text, or a token's position with what is dropped
+// before it, keys are kept raw, and all are turned for each new token (spec/positions.md 1.9).
 struct KvCache {
-  View k, v;           // [capacity, G·d]
-  int64_t length = 0;  // rows in use
+  View k, v;   // [capacity, G·d]
+  View k_far;  // the same, with a far branch and keys that are not raw; else empty
+  bool raw = false;
+  int64_t length = 0;    // rows in use
+  int64_t prepared = 0;  // the length of text whose angles the keys have, where they depend on it
 };
 
 struct SelfAttention {
   struct Saved {
     Linear::Saved qkv, out;
     std::optional<Norm::Saved> q_norm, k_norm;
-    CView q, k, v, o, lse;  // as the attention op saw them
+    CView raw_q, raw_k, q_rstd, k_rstd;  // of key_norm
+    CView q, k, v, o, lse;               // q and k: turned, or with a far branch raw
   };
 
   int64_t heads, kv_heads, head_width;
   RopeLayout layout;
+  KeyNorm key_norm;
+  double scale;
   Linear qkv, out;
   std::vector<Norm> q_norm, k_norm;  // none or one each
 
   // prefix: the tensors' names up to "q_proj".
-  SelfAttention(const std::string& prefix, int64_t width, int64_t heads, int64_t kv_heads, int64_t head_width,
-                RopeLayout, bool qkv_bias, bool out_bias, bool qk_norm, double norm_eps, double init_std,
-                double init_std_out);
+  SelfAttention(const std::string& prefix, const ModelConfig&, double init_std, double init_std_out);
 
   template <class F>
   void each(F&& f) {
@@ -63,9 +78,15 @@ struct SelfAttention {
  private:
   struct Heads {
     View q, k, v;
+    View both() const;  // q and k, side by side
+  };
+  struct Turned {
+    CView q, k, q_far, k_far;
   };
   Heads project(Ctx&, CView x, const Sequence&, Saved&) const;
-  AttentionOpt options(const Sequence&) const;
+  Turned turn(Ctx&, CView q, CView k, const Sequence&, CView key_position) const;
+  AttentionOpt options(const Sequence&, const Turned&) const;
+  RopeOpt rope_options(bool inverse = false, bool add = false) const { return {layout, head_width, inverse, add}; }
 };
 
 }  // namespace rw

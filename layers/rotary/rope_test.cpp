@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "core/base/parallel.hpp"
 #include "layers/rotary/frequencies.hpp"
 #include "tests/support/backend.hpp"
@@ -19,17 +21,26 @@ using testing::StartsWith;
 constexpr std::array kLayouts = {RopeLayout::interleaved, RopeLayout::half};
 constexpr int64_t kPositions = 40;
 
+std::vector<double> first_positions(int64_t count) {
+  std::vector<double> all(static_cast<size_t>(count));
+  std::iota(all.begin(), all.end(), 0.0);
+  return all;
+}
+
 struct Case {
   int64_t rows, heads, pairs, gap;
+  int64_t rest = 0;  // of a head, not turned
+  int64_t width() const { return 2 * pairs + rest; }
 };
 std::ostream& operator<<(std::ostream& out, const Case& c) {
-  return out << c.rows << " rows " << c.heads << " heads " << c.pairs << " pairs gap " << c.gap;
+  return out << c.rows << " rows " << c.heads << " heads " << c.pairs << " pairs gap " << c.gap << " rest " << c.rest;
 }
 std::vector<Case> cases() {  // the tiles are vectors of 4, 8 and 16 pairs
   std::vector<Case> all;
   for (int64_t rows : {1, 5, 17})
     for (int64_t pairs : {1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 129})
       for (int64_t gap : {0, 3}) all.insert(all.end(), {{rows, 1, pairs, gap}, {rows, 3, pairs, gap}});
+  for (int64_t rest : {1, 2, 7, 16, 33}) all.insert(all.end(), {{5, 3, 8, 3, rest}, {2, 1, 5, 0, rest}});
   all.insert(all.end(), {{300, 2, 32, 64}, {2, 12, 64, 0}});
   return all;
 }
@@ -37,13 +48,13 @@ std::vector<Case> cases() {  // the tiles are vectors of 4, 8 and 16 pairs
 struct Tensors {
   Tensors(const Case& c_, DType t)
       : c(c_),
-        x({c.rows, c.heads * 2 * c.pairs}, t, {}, c.gap),
+        x({c.rows, c.heads * c.width()}, t, {}, c.gap),
         cos({kPositions, c.pairs}, t, {}, c.gap),
         sin({kPositions, c.pairs}, t, {}, c.gap),
         position({c.rows}, DType::i32),
-        y({c.rows, c.heads * 2 * c.pairs}, t, {}, c.gap) {
+        y({c.rows, c.heads * c.width()}, t, {}, c.gap) {
     x.fill(normal(x.size(), 1));
-    rope_table(cos, sin, rope_frequencies(100, 2 * c.pairs));
+    rope_table(cos, sin, rope_frequencies({.base = 100}, 2 * c.pairs, 1, 1), first_positions(kPositions));
     std::vector<double> at(position.size());
     for (size_t r = 0; r < at.size(); ++r)
       at[r] = static_cast<double>((7 * r + 39) % kPositions);  // the last one first
@@ -59,9 +70,11 @@ template <class T>
 void naive(const Tensors& t, RopeLayout layout, bool inverse) {
   const int64_t n = t.c.pairs;
   for (int64_t r = 0; r < t.c.rows; ++r)
-    for (int64_t head = 0; head < t.c.heads; ++head)
+    for (int64_t head = 0; head < t.c.heads; ++head) {
+      const int64_t at = head * t.c.width();
+      for (int64_t c = 2 * n; c < t.c.width(); ++c) t.y.as<T>()[r][at + c] = t.x.as<T>()[r][at + c];
       for (int64_t c = 0; c < n; ++c) {
-        const int64_t p = t.position.as<int32_t>().data[r], at = head * 2 * n;
+        const int64_t p = t.position.as<int32_t>().data[r];
         const int64_t a = at + (layout == RopeLayout::half ? c : 2 * c);
         const int64_t b = at + (layout == RopeLayout::half ? c + n : 2 * c + 1);
         const T cos = t.cos.as<T>()[p][c], sin = inverse ? -t.sin.as<T>()[p][c] : t.sin.as<T>()[p][c];
@@ -69,12 +82,13 @@ void naive(const Tensors& t, RopeLayout layout, bool inverse) {
         t.y.as<T>()[r][a] = x[a] * cos - x[b] * sin;
         t.y.as<T>()[r][b] = x[a] * sin + x[b] * cos;
       }
+    }
 }
 
 using Op = std::function<decltype(rope)>;
 
 void run(const Op& op, Ctx& ctx, const Tensors& t, View y, CView x, RopeLayout layout, bool inverse) {
-  op(ctx, y, x, t.cos, t.sin, t.position, layout, inverse);
+  op(ctx, y, x, t.cos, t.sin, t.position, {layout, t.c.width(), inverse});
 }
 
 // A line for everything that is wrong.
@@ -144,7 +158,7 @@ TEST(Rope, TurnsColumnSlicesOfAProductInPlace) {  // q of [q, k, v]; k and v sta
                     64 * size_of(backend.dtype));
       const View q = columns(qkv.view(), 0, 64);
       run(rope, bench.ctx, t, t.y, t.x, layout, false);
-      rope(bench.ctx, q, q, t.cos, t.sin, reshape(t.position.view(), {6}), layout, false);
+      rope(bench.ctx, q, q, t.cos, t.sin, reshape(t.position.view(), {6}), {layout, 32});
       Tensor rest({2, 3, 3 * 64}, backend.dtype);
       rest.fill(before);
       for (size_t r = 0; r < 6; ++r)
@@ -152,6 +166,38 @@ TEST(Rope, TurnsColumnSlicesOfAProductInPlace) {  // q of [q, k, v]; k and v sta
           ASSERT_EQ(qkv.values()[r * 192 + c], c < 64 ? t.y.values()[r * 64 + c] : rest.values()[r * 192 + c])
               << backend;
     }
+  }
+}
+
+TEST(Rope, AddsToWhatIsThere) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts)
+      for (const Case& c : {Case{6, 2, 17, 3}, Case{6, 2, 17, 3, 5}})
+        for (bool inverse : {false, true}) {
+          Tensors t(c, backend.dtype);
+          run(rope, bench.ctx, t, t.y, t.x, layout, inverse);
+          auto sum = t.y.values();
+          const auto before = normal(t.y.size(), 9);
+          t.y.fill(before);
+          rope(bench.ctx, t.y, t.x, t.cos, t.sin, t.position, {layout, c.width(), inverse, true});
+          const auto stored = [&](double v) { return backend.dtype == DType::f64 ? v : double{static_cast<float>(v)}; };
+          for (size_t i = 0; i < sum.size(); ++i) sum[i] += stored(before[i]);
+          EXPECT_LT(largest_difference(t.y.values(), sum), backend.dtype == DType::f64 ? 1e-15 : 1e-6) << backend;
+        }
+  }
+}
+
+TEST(Rope, WithoutTablesCopiesOrAdds) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({6, 2, 8, 3}, backend.dtype);
+    rope(bench.ctx, t.y, t.x, {}, {}, t.position, {.head_width = 16});
+    EXPECT_EQ(t.y.values(), t.x.values()) << backend;
+    rope(bench.ctx, t.y, t.x, {}, {}, t.position, {.head_width = 16, .add = true});
+    auto twice = t.x.values();
+    for (double& v : twice) v *= 2;
+    EXPECT_EQ(t.y.values(), twice) << backend;
   }
 }
 
@@ -178,7 +224,7 @@ TEST(Rope, ProductsDependOnTheDifferenceOfPositions) {
       const auto product = [&](int i, int j) {
         Tensor position({2}, DType::i32);
         position.fill({static_cast<double>(i), static_cast<double>(j)});
-        rope(bench.ctx, t.y, t.x, t.cos, t.sin, position, layout, false);
+        rope(bench.ctx, t.y, t.x, t.cos, t.sin, position, {layout, 32});
         const auto y = t.y.values();
         return dot({y.begin(), y.begin() + 32}, {y.begin() + 32, y.end()});
       };
@@ -218,7 +264,7 @@ TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
 TEST(Rope, GivesTheGoldenLogits) {
   Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor cos({6, 2}, DType::f64), sin({6, 2}, DType::f64), position({6}, DType::i32);
-  rope_table(cos, sin, rope_frequencies(10000, 4));
+  rope_table(cos, sin, rope_frequencies({}, 4, 1, 1), first_positions(6));
   position.fill({0, 1, 2, 3, 4, 5});
   const auto logits = [&](RopeLayout layout) {
     Tensor q({6, 4}, DType::f64), k({6, 4}, DType::f64);
@@ -227,8 +273,8 @@ TEST(Rope, GivesTheGoldenLogits) {
       for (int c = 0; c < 4; ++c)
         vq.push_back(std::sin(0.7 * i + 1.3 * c + 0.1)), vk.push_back(std::cos(0.5 * i - 0.9 * c + 0.2));
     q.fill(vq), k.fill(vk);
-    rope(bench.ctx, q, q, cos, sin, position, layout, false);
-    rope(bench.ctx, k, k, cos, sin, position, layout, false);
+    rope(bench.ctx, q, q, cos, sin, position, {layout, 4});
+    rope(bench.ctx, k, k, cos, sin, position, {layout, 4});
     std::vector<double> row;
     for (size_t j = 0; j < 6; ++j) {
       double sum = 0;
@@ -273,21 +319,22 @@ TEST(Rope, ErrorsNameWhatIsWrong) {
   View shifted = t.x;
   shifted.data += 4;
   const auto error = [&](const std::vector<View>& v) {
-    return error_of([&] { rope(bench.ctx, v[0], v[1], v[2], v[3], v[4], RopeLayout::half, false); });
+    return error_of([&] { rope(bench.ctx, v[0], v[1], v[2], v[3], v[4], {.head_width = 8}); });
   };
   const std::vector<View> right = {t.y, t.x, t.cos, t.sin, t.position};
   EXPECT_EQ(error(right), "");
   const std::vector<Wrong> wrong = {
       {0, narrow, "expected y.shape == x.shape, got y = f32 [3, 8], x = f32 [3, 16]"},
       {1, empty, "expected x.rows() > 0 && x.width() > 0, got x = f32 [0, 16]"},
-      {2, three, "x.width() % (2 * cos.width()) == 0, got cos = f32 [40, 3], x = f32 [3, 16]"},
-      {3, three, "expected sin.shape == cos.shape, got sin = f32 [40, 3], cos = f32 [40, 4]"},
+      {2, three,
+       "expected cos.empty() == sin.empty() && sin.shape == cos.shape, got sin = f32 [40, 4], cos = f32 [40, 3]"},
+      {3, three, "sin.shape == cos.shape, got sin = f32 [40, 3], cos = f32 [40, 4]"},
       {4, few, "expected position.shape.elements() == x.rows(), got position = i32 [2], x = f32 [3, 16]"},
-      {0, f64, "expected y.dtype == x.dtype && cos.dtype == x.dtype && sin.dtype == x.dtype, got y = f64 [3, 16]"},
+      {0, f64, "expected y.dtype == x.dtype, got y = f64 [3, 16]"},
       {3, table_f64, "sin = f64 [40, 4], x = f32 [3, 16]"},
       {4, position_f32, "expected position.dtype == DType::i32, got position = f32 [3]"},
       {0, far, "y = f32 [3, 16] on cuda"},
-      {0, shifted, "expected same(y, x) || disjoint(y, x)"},
+      {0, shifted, "expected (same(y, x) && !opt.add) || disjoint(y, x)"},
       {0, reshape(rows(t.cos.view(), 0, 12), {3, 16}), "expected disjoint_from_all(y, cos, sin, position)"},
       {4, high, "expected every position in [0, 40), got position[1] = 40"},
       {4, low, "expected every position in [0, 40), got position[2] = -1"},
@@ -297,6 +344,15 @@ TEST(Rope, ErrorsNameWhatIsWrong) {
     views[argument] = instead;
     EXPECT_THAT(error(views), AllOf(StartsWith("rope: "), HasSubstr(message)));
   }
+  const auto error_with = [&](const RopeOpt& opt, View y) {
+    return error_of([&] { rope(bench.ctx, y, t.x, t.cos, t.sin, t.position, opt); });
+  };
+  EXPECT_THAT(error_with({.head_width = 5}, t.y),
+              HasSubstr("expected opt.head_width > 0 && x.width() % opt.head_width"));
+  EXPECT_THAT(error_with({}, t.y), HasSubstr("got opt.head_width = 0"));
+  EXPECT_THAT(error_with({.head_width = 4}, t.y),
+              HasSubstr("2 * cos.width() <= opt.head_width, got cos = f32 [40, 4]"));
+  EXPECT_THAT(error_with({.head_width = 8, .add = true}, t.x), HasSubstr("expected (same(y, x) && !opt.add)"));
 }
 
 TEST(Rope, SabotageIsFoundOut) {
@@ -305,20 +361,29 @@ TEST(Rope, SabotageIsFoundOut) {
   const Case c{5, 3, 4, 3};
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, c, RopeLayout::half, false); };
   EXPECT_EQ(found(rope), "");
-  const Op other_layout = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout,
-                             bool inverse) { rope(ctx, y, x, cos, sin, position, RopeLayout::interleaved, inverse); };
-  const Op never_inverse = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout layout,
-                              bool) { rope(ctx, y, x, cos, sin, position, layout, false); };
-  const Op by_row = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView, RopeLayout layout, bool inverse) {
+  const Op forgets_the_rest = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, const RopeOpt& opt) {
+    rope(ctx, y, x, cos, sin, position, opt);
+    y.as<float>()[0][8] += 1;
+  };
+  const Case partial{5, 3, 4, 3, 2};
+  EXPECT_THAT(problems(forgets_the_rest, backend, bench.ctx, partial, RopeLayout::half, false), HasSubstr("y: error"));
+  const Op other_layout = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeOpt opt) {
+    opt.layout = RopeLayout::interleaved;
+    rope(ctx, y, x, cos, sin, position, opt);
+  };
+  const Op never_inverse = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeOpt opt) {
+    opt.inverse = false;
+    rope(ctx, y, x, cos, sin, position, opt);
+  };
+  const Op by_row = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView, const RopeOpt& opt) {
     Tensor position({x.rows()}, DType::i32);
     std::vector<double> at(position.size());
     for (size_t r = 0; r < at.size(); ++r) at[r] = static_cast<double>(r);
     position.fill(at);
-    rope(ctx, y, x, cos, sin, position, layout, inverse);
+    rope(ctx, y, x, cos, sin, position, opt);
   };
-  const Op sloppy = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, RopeLayout layout,
-                       bool inverse) {
-    rope(ctx, y, x, cos, sin, position, layout, inverse);
+  const Op sloppy = [](Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, const RopeOpt& opt) {
+    rope(ctx, y, x, cos, sin, position, opt);
     y.as<float>()[0][y.width()] = 0;
   };
   EXPECT_THAT(found(other_layout), HasSubstr("y: error"));

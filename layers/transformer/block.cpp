@@ -28,9 +28,7 @@ static_assert(Layer<Block>);
 Block::Block(const ModelConfig& c, int64_t index_)
     : index(index_),
       norm1(c.norm, prefix(index) + "input_layernorm", c.width, c.norm_bias(), c.norm_eps),
-      attention(prefix(index) + "self_attn.", c.width, c.heads, c.kv_heads, c.head_width, c.rope_layout,
-                c.attention_bias != AttentionBias::none, c.attention_bias == AttentionBias::all, c.qk_norm, c.norm_eps,
-                init_std(c), init_std_of_branch(c)),
+      attention(prefix(index) + "self_attn.", c, init_std(c), init_std_of_branch(c)),
       norm2(c.norm, prefix(index) + "post_attention_layernorm", c.width, c.norm_bias(), c.norm_eps),
       mlp(prefix(index) + "mlp.", c.mlp, c.width, c.hidden, c.mlp_bias, init_std(c), init_std_of_branch(c)) {}
 

@@ -14,8 +14,8 @@ int64_t parameter_count(const ModelConfig& c) {
   if (c.qk_norm) block += 2 * c.head_width;
 
   const int64_t embedding = c.vocab * c.width;
-  return (c.tied ? embedding : 2 * embedding) + (c.positions == PositionKind::learned ? c.context * c.width : 0) +
-         c.layers * block + norm;
+  return (c.tied ? embedding : 2 * embedding) + (c.learned_positions() ? c.context * c.width : 0) + c.layers * block +
+         norm;
 }
 
 }  // namespace rw

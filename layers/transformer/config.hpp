@@ -2,13 +2,17 @@
 #pragma once
 #include "layers/mlp/gelu.hpp"
 #include "layers/norm/norm.hpp"
+#include "layers/rotary/positions.hpp"
 #include "layers/rotary/rope.hpp"
 
 namespace rw {
 
 enum class AttentionBias { none, qkv, all };  // all: on the output projection too
+// Which of a head's query and key has length one, without a learned gain (spec/positions.md 5.4; Su, Transformer
+// upgrade 15): logits <q, k/|k|> (key), <q/|q|, k> (query), or λ <q/|q|, k/|k|>, λ = 4 ln(N / 2) or with log n 4 ln n
+// (cosine).
+enum class KeyNorm { none, query, key, cosine };
 enum class MlpKind { swiglu, gelu, gelu_tanh };
-enum class PositionKind { rope, learned };
 
 // What a block keeps from forward to backward: everything; all but the norms' outputs and the activations, which cost
 // little to compute again; or only its input.
@@ -30,11 +34,20 @@ struct ModelConfig {
   AttentionBias attention_bias = AttentionBias::none;
   bool mlp_bias = false;  // on the MLP's projections; LayerNorms have a bias exactly when this is on
   bool qk_norm = false;   // RMSNorm of each head's query and key, before rotation (as Qwen3)
-  PositionKind positions = PositionKind::rope;
-  double rope_base = 10000;
+  KeyNorm key_norm = KeyNorm::none;
+  PositionConfig positions{};
+  RopeConfig rope{};  // rotary positions: by which frequencies
   RopeLayout rope_layout = RopeLayout::half;
-  double dropout = 0;  // of the embedding and of each branch, in training
+  int64_t trained_context = 0;  // N: what the position systems scale from; 0: context
+  double dropout = 0;           // of the embedding and of each branch, in training
 
+  int64_t trained() const { return trained_context > 0 ? trained_context : context; }
+  bool learned_positions() const { return positions.kind == PositionKind::learned; }
+  bool rotary() const { return is_rotary(positions.kind); }
+  bool plain_rope() const {  // rotary positions of any base, and nothing else (inverse Leaky in use is that)
+    return (positions.kind == PositionKind::rope || positions.kind == PositionKind::inverse_leaky) &&
+           rope == RopeConfig{.base = rope.base} && positions.log_n == LogN::off && key_norm == KeyNorm::none;
+  }
   bool norm_bias() const { return norm == NormKind::layer && mlp_bias; }
   bool operator==(const ModelConfig&) const = default;
 };
@@ -43,7 +56,7 @@ struct ModelConfig {
 //   block = C·(H + 2G)·d + H·d·C + p·C·I + 2 · norm      p = 3 with swiglu, else 2
 //         + (H + 2G)·d (+ C)          with attention_bias qkv (all)
 //         + (p - 1)·I + C             with mlp_bias
-//         + 2·d                       with qk_norm
+//         + 2·d                       with qk_norm (key_norm has no parameters)
 //   norm  = C, or 2·C: a LayerNorm with a bias
 int64_t parameter_count(const ModelConfig&);
 

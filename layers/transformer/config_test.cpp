@@ -15,7 +15,7 @@ TEST(ParameterCount, AgreesWithKnownModels) {
   ModelConfig gpt2;  // GPT-2, small
   gpt2.vocab = 50257, gpt2.layers = 12, gpt2.width = 768, gpt2.heads = 12, gpt2.kv_heads = 12, gpt2.head_width = 64;
   gpt2.hidden = 3072, gpt2.context = 1024, gpt2.norm = NormKind::layer, gpt2.mlp = MlpKind::gelu_tanh;
-  gpt2.attention_bias = AttentionBias::all, gpt2.mlp_bias = true, gpt2.positions = PositionKind::learned;
+  gpt2.attention_bias = AttentionBias::all, gpt2.mlp_bias = true, gpt2.positions.kind = PositionKind::learned;
   EXPECT_EQ(parameter_count(gpt2), 124'439'808);
 
   ModelConfig qwen;  // Qwen3-0.6B, 8B: norms of heads, H · d other than C, and a head of its own
@@ -38,7 +38,7 @@ TEST(ParameterCount, CountsEachTermByItself) {
     return parameter_count(changed) - count;
   };
   EXPECT_EQ(more([](ModelConfig& c) { c.tied = false; }), 110);
-  EXPECT_EQ(more([](ModelConfig& c) { c.positions = PositionKind::learned; }), 50);
+  EXPECT_EQ(more([](ModelConfig& c) { c.positions.kind = PositionKind::learned; }), 50);
   EXPECT_EQ(more([](ModelConfig& c) { c.mlp = MlpKind::gelu; }), -3 * 140);
   EXPECT_EQ(more([](ModelConfig& c) { c.attention_bias = AttentionBias::qkv; }), 3 * 48);
   EXPECT_EQ(more([](ModelConfig& c) { c.attention_bias = AttentionBias::all; }), 3 * (48 + 10));

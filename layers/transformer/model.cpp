@@ -1,7 +1,10 @@
 #include "layers/transformer/model.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "core/base/user_error.hpp"
+#include "core/tensor/indices.hpp"
 #include "layers/embedding/embedding.hpp"
 #include "layers/loss/linear_cross_entropy.hpp"
 #include "layers/rotary/frequencies.hpp"
@@ -11,6 +14,14 @@ namespace {
 
 Param table(std::string name, int64_t rows, int64_t width, double init_std) {
   return {.parts = {{std::move(name), rows}}, .shape = {rows, width}, .init_std = init_std};
+}
+
+Buffer filled(Device device, DType dtype, Shape shape, const std::vector<double>& values) {
+  Buffer out(device, shape, dtype);
+  visit_dtype<double, float, int32_t>(dtype, [&]<class T>() {
+    std::ranges::transform(values, out.view().as<T>().data, [](double v) { return static_cast<T>(v); });
+  });
+  return out;
 }
 
 // Site of the embedding's dropout; the blocks have 1, 2, 3, ...
@@ -24,6 +35,14 @@ DrawKey embedding_key(const Draws& draws) {
 
 }  // namespace
 
+void count_positions(View position, CView first_key) {
+  const auto at = position.as<int32_t>();
+  const auto start = first_key.as<int32_t>();
+  for (int64_t r = 0; r < position.rows(); ++r)
+    for (int64_t t = 0; t < position.width(); ++t)
+      at[r][t] = static_cast<int32_t>(t) - (first_key.empty() ? 0 : start[r][t]);
+}
+
 Model::Model(const ModelConfig& c)
     : config(c),
       embedding(table("model.embed_tokens.weight", c.vocab, c.width, 0.02)),  // GPT-2, 2019
@@ -31,27 +50,92 @@ Model::Model(const ModelConfig& c)
   RW_CHECK(c.vocab > 0 && c.layers > 0 && c.width > 0 && c.hidden > 0 && c.context > 0, c.vocab, c.layers, c.width,
            c.hidden, c.context);
   RW_CHECK(c.heads > 0 && c.kv_heads > 0 && c.heads % c.kv_heads == 0, c.heads, c.kv_heads);
-  RW_CHECK(c.head_width > 0 && (c.positions != PositionKind::rope || c.head_width % 2 == 0), c.head_width);
-  if (c.positions == PositionKind::learned)
+  RW_CHECK(c.head_width > 0, c.head_width);
+  RW_CHECK(!c.qk_norm || c.key_norm == KeyNorm::none, c.qk_norm);
+  if (c.learned_positions())
     position_embedding.push_back(table("model.embed_positions.weight", c.context, c.width, 0.02));
   for (int64_t l = 0; l < c.layers; ++l) blocks.emplace_back(c, l);
   if (!c.tied) head.push_back(table("lm_head.weight", c.vocab, c.width, 0.02));
 }
 
 void Model::prepare_positions(Device device, DType dtype, int64_t positions) {
-  if (config.positions != PositionKind::rope) return;
-  const Shape shape{positions, config.head_width / 2};
-  if (cos_.view().shape == shape && cos_.view().dtype == dtype) return;
-  cos_ = Buffer(device, shape, dtype);
-  sin_ = Buffer(device, shape, dtype);
-  rope_table(cos_, sin_, rope_frequencies(config.rope_base, config.head_width));
+  if (prepared_ == positions && index_.view().device == device && ones_.view().dtype == dtype) return;
+  prepared_ = positions;
+  positions_ = resolve_positions(config.positions, config.trained(), config.layers);
+  if (const std::string problem = position_problem(positions_, config.trained(), config.layers); !problem.empty())
+    throw UserError(Exit::usage, "the positions are refused: " + problem);
+
+  const auto each = [&](const auto& f) {
+    std::vector<double> out;
+    for (int64_t p = 0; p < positions; ++p) out.push_back(f(p));
+    return out;
+  };
+  const auto number = [](int64_t p) { return static_cast<double>(p); };
+  ones_ = filled(device, dtype, {config.head_width}, std::vector<double>(static_cast<size_t>(config.head_width), 1));
+  index_ = filled(device, DType::i32, {1, positions}, each(number));
+  if (positions_.log_n != LogN::off)
+    factor_ = filled(device, dtype, {positions},
+                     each([&](int64_t p) { return query_factor(positions_, config.trained(), p); }));
+  if (!config.rotary()) return;
+
+  const Frequencies frequencies = rope_frequencies(config.rope, config.head_width, config.trained(), positions);
+  const auto table = [&](const std::vector<double>& at) {
+    const Shape shape{positions, static_cast<int64_t>(frequencies.theta.size())};
+    Table out{Buffer(device, shape, dtype), Buffer(device, shape, dtype)};
+    rope_table(out.cos, out.sin, frequencies, at);
+    return out;
+  };
+  near_ = table(each(number)), far_query_ = {}, far_key_ = {};
+  // Only inverse Leaky and HWFA2 differ between the phases, and of those each has a far branch in one only.
+  for (const Phase phase : {Phase::training, Phase::inference}) {
+    bool far = false;
+    for (int64_t l = 0; l < config.layers; ++l) far |= layer_positions(positions_, l, config.layers, phase).near >= 0;
+    if (!far) continue;
+    const auto keys = each([&](int64_t p) { return far_key(positions_, phase, p); });
+    far_query_ = table(each([&](int64_t p) { return far_query(positions_, phase, p); }));
+    const bool raw = frequencies.magnitude == 1 && std::ranges::all_of(keys, [](double p) { return p == 0; });
+    if (!raw) far_key_ = table(keys);  // else far keys are the raw ones
+  }
 }
 
-Sequence Model::sequence(const Batch& batch) const {
+void Model::change_positions(const ModelConfig& c) {
+  config.positions = c.positions, config.rope = c.rope, config.trained_context = c.trained_context;
+  prepared_ = 0;
+}
+
+Sequence Model::sequence(Ctx& ctx, const Batch& batch) const {
   Sequence s;
-  s.position = batch.position, s.first_key = batch.first_key;
-  if (config.positions == PositionKind::rope) s.cos = cos_, s.sin = sin_;
+  s.near = near_.view(), s.far_query = far_query_.view(), s.far_key = far_key_.view();
+  s.position = batch.position, s.first_key = batch.first_key, s.ones = ones_.view(), s.key_position = index_.view();
+  if (positions_.log_n != LogN::off) {
+    const View factor = ctx.scratch.take(batch.token.shape, factor_.view().dtype, "model.factor");
+    if (!ctx.dry) {
+      check_indices(__func__, "position", ctx, batch.position, prepared_);
+      const Indices at(batch.position);
+      visit_dtype<double, float>(factor.dtype, [&]<class T>() {
+        const int64_t width = factor.width();
+        for (int64_t i = 0; i < factor.shape.elements(); ++i)
+          factor.as<T>()[i / width][i % width] = factor_.view().as<T>().data[at[i]];
+      });
+    }
+    s.factor = factor;
+  }
   return s;
+}
+
+Sequence Model::of_layer(Sequence s, int64_t layer, Phase phase) const {
+  s.layer = layer_positions(positions_, layer, config.layers, phase);
+  return s;
+}
+
+KvCache Model::add_cache(const Block& block, int64_t capacity, bool raw, const std::function<View(Shape)>& take) const {
+  const PositionConfig positions = resolve_positions(config.positions, config.trained(), config.layers);
+  const LayerPositions layer = layer_positions(positions, block.index, config.layers, Phase::inference);
+  const Shape shape{capacity, config.kv_heads * config.head_width};
+  KvCache cache;
+  cache.k = take(shape), cache.v = take(shape), cache.raw = raw;
+  if (layer.near >= 0 && !raw) cache.k_far = take(shape);
+  return cache;
 }
 
 void Model::embed(Ctx& ctx, View stream, const Batch& batch, const Draws& draws) const {
@@ -66,7 +150,7 @@ void Model::forward_backward(Ctx& ctx, View nll, const Batch& batch, const Draws
   const ArenaScope saved_scope(ctx.saved), scratch_scope(ctx.scratch);
   const Shape shape{batch.token.shape.dim[0], batch.token.shape.dim[1], config.width};
   const DType dtype = embedding.value.dtype;
-  const Sequence seq = sequence(batch);
+  const Sequence seq = sequence(ctx, batch);
   const bool again = recompute == Recompute::block, keep = recompute != Recompute::norms;
 
   const View branch = ctx.scratch.take(shape, dtype, "model.branch");
@@ -80,7 +164,8 @@ void Model::forward_backward(Ctx& ctx, View nll, const Batch& batch, const Draws
     const CView before = h2;  // empty for the first
     h2 = again ? d : ctx.saved.take(shape, dtype, "model.stream");
     const size_t mark = ctx.saved.mark();
-    block.forward(ctx, h1, h2, branch, before, seq, draws, keep, saved[stream.size()]);
+    block.forward(ctx, h1, h2, branch, before, of_layer(seq, block.index, Phase::training), draws, keep,
+                  saved[stream.size()]);
     if (again) ctx.saved.rewind(mark);
     stream.push_back(h1);
   }
@@ -97,11 +182,12 @@ void Model::forward_backward(Ctx& ctx, View nll, const Batch& batch, const Draws
   }
   for (size_t l = blocks.size(); l-- > 0;) {
     const size_t mark = ctx.saved.mark();
+    const Sequence here = of_layer(seq, blocks[l].index, Phase::training);
     if (again) {
       const View h2_again = ctx.saved.take(shape, dtype, "model.stream");
-      blocks[l].forward(ctx, stream[l], h2_again, branch, {}, seq, draws, keep, saved[l]);
+      blocks[l].forward(ctx, stream[l], h2_again, branch, {}, here, draws, keep, saved[l]);
     }
-    blocks[l].backward(ctx, d, seq, draws, saved[l], mode);
+    blocks[l].backward(ctx, d, here, draws, saved[l], mode);
     ctx.saved.rewind(mark);
   }
   if (draws.dropout > 0) dropout(ctx, d, d, draws.dropout, embedding_key(draws));
@@ -109,27 +195,28 @@ void Model::forward_backward(Ctx& ctx, View nll, const Batch& batch, const Draws
   for (const Param& p : position_embedding) embedding_backward(ctx, p.grad, d, batch.position, mode);
 }
 
-void Model::encode(Ctx& ctx, View normed, const Batch& batch) const {
+void Model::encode(Ctx& ctx, View normed, const Batch& batch, Phase phase) const {
   const ArenaScope scope(ctx.scratch);
-  const Sequence seq = sequence(batch);
+  const Sequence seq = sequence(ctx, batch);
   const auto take = [&](const char* what) { return ctx.scratch.take(normed.shape, normed.dtype, what); };
   const View branch = take("model.branch"), h1 = take("model.stream"), h2 = take("model.stream");
   embed(ctx, h1, batch, {});
   for (const Block& block : blocks) {
     const ArenaScope of_block(ctx.saved);
     Block::Saved saved;
-    block.forward(ctx, h1, h2, branch, block.index == 0 ? CView{} : CView(h2), seq, {}, false, saved);
+    block.forward(ctx, h1, h2, branch, block.index == 0 ? CView{} : CView(h2), of_layer(seq, block.index, phase), {},
+                  false, saved);
   }
   const ArenaScope of_norm(ctx.saved);
   Norm::Saved saved;
   norm.forward(ctx, normed, h1, h2, branch, saved);
 }
 
-void Model::evaluate(Ctx& ctx, View nll, const Batch& batch) const {
+void Model::evaluate(Ctx& ctx, View nll, const Batch& batch, Phase phase) const {
   const ArenaScope scope(ctx.scratch);
   const Shape shape{batch.token.shape.dim[0], batch.token.shape.dim[1], config.width};
   const View normed = ctx.scratch.take(shape, embedding.value.dtype, "model.normed");
-  encode(ctx, normed, batch);
+  encode(ctx, normed, batch, phase);
   linear_cross_entropy(ctx, nll, normed, head_weight().value, batch.target);
 }
 
@@ -137,22 +224,28 @@ void Model::logits(Ctx& ctx, View out, const Batch& batch) const {
   const ArenaScope scope(ctx.scratch);
   const Shape shape{batch.token.shape.dim[0], batch.token.shape.dim[1], config.width};
   const View normed = ctx.scratch.take(shape, embedding.value.dtype, "model.normed");
-  encode(ctx, normed, batch);
+  encode(ctx, normed, batch, Phase::inference);
   gemm_nt(ctx, out, normed, head_weight().value, {}, Grad::overwrite);
 }
 
 void Model::decode(Ctx& ctx, View out, const Batch& batch, std::vector<KvCache>& caches) const {
   RW_CHECK(caches.size() == blocks.size(), caches.size());
+  for (KvCache& cache : caches) {
+    if (cache.length == 0) cache.prepared = prepared_;
+    if (config.rotary() && depends_on_length(config.rope.rule) && !cache.raw)
+      RW_CHECK(cache.prepared == prepared_, cache.prepared, prepared_, cache.raw);
+  }
   const ArenaScope scope(ctx.scratch), of_saved(ctx.saved);
   const int64_t fresh = batch.token.shape.dim[1];
   const Shape shape{1, fresh, config.width};
   const DType dtype = embedding.value.dtype;
   const View stream = ctx.scratch.take(shape, dtype, "model.stream");
   const View branch = ctx.scratch.take(shape, dtype, "model.branch");
-  const Sequence seq = sequence(batch);
+  const Sequence seq = sequence(ctx, batch);
   embed(ctx, stream, batch, {});
   for (const Block& block : blocks)
-    block.decode(ctx, stream, branch, block.index > 0, seq, caches[static_cast<size_t>(block.index)]);
+    block.decode(ctx, stream, branch, block.index > 0, of_layer(seq, block.index, Phase::inference),
+                 caches[static_cast<size_t>(block.index)]);
   const View tail = ctx.scratch.take({1, config.width}, dtype, "model.tail");
   Norm::Saved saved;
   norm.forward(ctx, tail, rows(stream, fresh - 1, 1), rows(stream, fresh - 1, 1), rows(branch, fresh - 1, 1), saved);

@@ -8,14 +8,20 @@
 // Memory   everything lies in the caller's flat parameter buffers (layers/parameters.hpp) and in ctx.saved and
 //          ctx.scratch, which every call gives back whole. A dry run of the same call sizes them.
 #pragma once
+#include <functional>
+
 #include "layers/transformer/block.hpp"
 
 namespace rw {
 
 // Tokens of B sequences of T. All i32 [B, T]; first_key may be empty (attention.hpp); target is empty where no loss is.
+// Positions of rotary models count from the start of the document.
 struct Batch {
   CView token, target, position, first_key;
 };
+
+// position [B, T]: t, or with documents t - first_key[b, t], counted from the start of the document.
+void count_positions(View position, CView first_key);
 
 struct Model {
   ModelConfig config;
@@ -37,26 +43,42 @@ struct Model {
     for (Param& p : head) f(p);
   }
 
-  // Rope tables for positions 0 .. positions - 1. To be called before the first forward; cheap to call again.
+  // Tables for the positions 0 .. positions - 1, of a text of so many tokens where the rotary rule looks at the length.
+  // To be called before the first forward; cheap to call again. UserError if the configuration of positions is wrong.
   void prepare_positions(Device, DType, int64_t positions);
+  // Positions, rotary rule and trained context from now on those of `config`; to be prepared anew.
+  void change_positions(const ModelConfig& config);
 
   // One micro-batch, forward and backward. nll [B·T]: negative log-likelihood of each target, 0 where it is kIgnore.
   // Gradients of scale · Σ nll are stored as `mode` says (not skip).
   void forward_backward(Ctx&, View nll, const Batch&, const Draws&, double scale, Grad mode, Recompute) const;
   // Forward only, without dropout.
-  void evaluate(Ctx&, View nll, const Batch&) const;
+  void evaluate(Ctx&, View nll, const Batch&, Phase = Phase::inference) const;
   void logits(Ctx&, View logits /* [B·T, V] */, const Batch&) const;
   // Logits [1, V] after the last of the next tokens of a cached sequence; batch.token is [1, T], positions go on from
-  // the cache. One cache for each block.
+  // the cache. Error if the angles of its keys are those of another length of text than prepare_positions() was told.
+  // One cache for each block, of add_cache().
   void decode(Ctx&, View logits, const Batch&, std::vector<KvCache>&) const;
 
+  // Room for `capacity` tokens of one block; `take` gives memory.
+  KvCache add_cache(const Block&, int64_t capacity, bool raw, const std::function<View(Shape)>& take) const;
+
  private:
-  Buffer cos_, sin_;
+  struct Table {
+    Buffer cos, sin;
+    RotaryTable view() const { return {cos.view(), sin.view()}; }
+  };
+  PositionConfig positions_;  // with its defaults
+  int64_t prepared_ = 0;
+  Table near_, far_query_, far_key_;
+  Buffer factor_, ones_, index_;
 
   const Param& head_weight() const { return head.empty() ? embedding : head[0]; }
-  Sequence sequence(const Batch&) const;
+  // For all layers; of_layer() says what each does.
+  Sequence sequence(Ctx&, const Batch&) const;
+  Sequence of_layer(Sequence, int64_t layer, Phase) const;
   void embed(Ctx&, View stream, const Batch&, const Draws&) const;
-  void encode(Ctx&, View normed, const Batch&) const;
+  void encode(Ctx&, View normed, const Batch&, Phase) const;
 };
 
 }  // namespace rw

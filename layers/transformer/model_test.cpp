@@ -26,10 +26,42 @@ constexpr Variant kVariants[] = {
     {"layer_norm", [](ModelConfig& c) { c.norm = NormKind::layer; }},
     {"qk_norm", [](ModelConfig& c) { c.qk_norm = true; }},
     {"gelu", [](ModelConfig& c) { c.mlp = MlpKind::gelu, c.mlp_bias = true; }},
-    {"gelu_tanh_learned", [](ModelConfig& c) { c.mlp = MlpKind::gelu_tanh, c.positions = PositionKind::learned; }},
+    {"gelu_tanh_learned", [](ModelConfig& c) { c.mlp = MlpKind::gelu_tanh, c.positions.kind = PositionKind::learned; }},
     {"interleaved", [](ModelConfig& c) { c.rope_layout = RopeLayout::interleaved; }},
     {"wide_heads", [](ModelConfig& c) { c.head_width = 6; }},
     {"dropout", [](ModelConfig& c) { c.dropout = 0.3; }},
+    {"rerope", [](ModelConfig& c) { c.positions = {.kind = PositionKind::rerope, .window = 3}; }},
+    {"leaky_yarn",
+     [](ModelConfig& c) {
+       c.positions = {.kind = PositionKind::leaky, .window = 2, .far_step = 0.25};
+       c.rope.rule = RopeRule::yarn, c.rope.factor = 4, c.rope.beta_fast = 2, c.rope.beta_slow = 0.05;
+     }},
+    {"rerope_yarn",
+     [](ModelConfig& c) {
+       c.positions = {.kind = PositionKind::rerope, .window = 2};
+       c.rope.rule = RopeRule::yarn, c.rope.factor = 4, c.rope.beta_fast = 2, c.rope.beta_slow = 0.05;
+     }},
+    {"inverse_leaky", [](ModelConfig& c) { c.positions = {.kind = PositionKind::inverse_leaky, .window = 2}; }},
+    {"self_extend", [](ModelConfig& c) { c.positions = {.kind = PositionKind::self_extend, .window = 2, .group = 2}; }},
+    {"window", [](ModelConfig& c) { c.positions = {.kind = PositionKind::window, .window = 2}; }},
+    {"lambda", [](ModelConfig& c) { c.positions = {.kind = PositionKind::lambda, .window = 2, .sinks = 1}; }},
+    {"streaming", [](ModelConfig& c) { c.positions = {.kind = PositionKind::streaming, .window = 2, .sinks = 1}; }},
+    {"hwfa", [](ModelConfig& c) { c.positions = {.kind = PositionKind::hwfa, .window = 3}; }},
+    {"hwfa2",
+     [](ModelConfig& c) {
+       c.positions = {.kind = PositionKind::hwfa2, .window = 2, .full_layers = 1, .full_window = 3};
+     }},
+    {"no_positions", [](ModelConfig& c) { c.positions.kind = PositionKind::none; }},
+    {"log_n", [](ModelConfig& c) { c.positions.log_n = LogN::trained; }},
+    {"log_n_beyond", [](ModelConfig& c) { c.positions.log_n = LogN::beyond, c.trained_context = 3; }},
+    {"key_norm", [](ModelConfig& c) { c.key_norm = KeyNorm::key; }},
+    {"query_norm", [](ModelConfig& c) { c.key_norm = KeyNorm::query; }},
+    {"cosine_log_n_leaky",
+     [](ModelConfig& c) {
+       c.key_norm = KeyNorm::cosine, c.positions.log_n = LogN::trained;
+       c.positions.kind = PositionKind::leaky, c.positions.window = 2, c.positions.far_step = 0.5;
+     }},
+    {"partial", [](ModelConfig& c) { c.rope.share = 0.5, c.rope_layout = RopeLayout::interleaved; }},
     {"all",
      [](ModelConfig& c) {
        c.tied = false, c.norm = NormKind::layer, c.mlp_bias = c.qk_norm = true, c.attention_bias = AttentionBias::all,
@@ -89,29 +121,27 @@ TEST_P(ModelVariants, DecodingEqualsPrefill) {
   for (DType dtype : {DType::f64, DType::f32}) {
     TestModel m(config, dtype, 1, 9, false);
     const auto logits = m.logits();
-    for (const std::vector<int64_t>& steps : {std::vector<int64_t>{1, 1, 1, 1, 1, 1, 1, 1, 1}, {4, 1, 3, 1}, {9}}) {
-      std::vector<Buffer> memory;
-      std::vector<KvCache> caches;
-      for (int64_t l = 0; l < config.layers; ++l) {
-        KvCache cache;
-        for (View* v : {&cache.k, &cache.v})
-          *v = memory.emplace_back(Device{}, Shape{m.length, config.kv_heads * config.head_width}, dtype).view();
-        caches.push_back(cache);
+    for (const bool raw : {false, true})
+      for (const std::vector<int64_t>& steps : {std::vector<int64_t>{1, 1, 1, 1, 1, 1, 1, 1, 1}, {4, 1, 3, 1}, {9}}) {
+        std::vector<Buffer> memory;
+        std::vector<KvCache> caches;
+        for (const Block& block : m.model.blocks)
+          caches.push_back(m.model.add_cache(
+              block, m.length, raw, [&](Shape shape) { return memory.emplace_back(Device{}, shape, dtype).view(); }));
+        int64_t at = 0;
+        for (int64_t count : steps) {
+          Batch next = m.batch();
+          const auto part = [&](CView v) { return reshape(rows(reshape(v, {v.width(), 1}), at, count), {1, count}); };
+          next = {part(next.token), {}, part(next.position), {}};
+          Buffer out({}, {1, config.vocab}, dtype);
+          m.model.decode(m.workspace->ctx, out, next, caches);
+          at += count;
+          const std::vector<double> expected(logits.begin() + (at - 1) * config.vocab,
+                                             logits.begin() + at * config.vocab);
+          EXPECT_LE(largest_difference(TestModel::values(out), expected),
+                    (dtype == DType::f64 ? 1e-12 : 1e-5) * largest(logits));
+        }
       }
-      int64_t at = 0;
-      for (int64_t count : steps) {
-        Batch next = m.batch();
-        const auto part = [&](CView v) { return reshape(rows(reshape(v, {v.width(), 1}), at, count), {1, count}); };
-        next = {part(next.token), {}, part(next.position), {}};
-        Buffer out({}, {1, config.vocab}, dtype);
-        m.model.decode(m.workspace->ctx, out, next, caches);
-        at += count;
-        const std::vector<double> expected(logits.begin() + (at - 1) * config.vocab,
-                                           logits.begin() + at * config.vocab);
-        EXPECT_LE(largest_difference(TestModel::values(out), expected),
-                  (dtype == DType::f64 ? 1e-12 : 1e-5) * largest(logits));
-      }
-    }
   }
 }
 

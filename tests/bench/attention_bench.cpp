@@ -75,7 +75,7 @@ struct Setup {
   void forward() { attention_forward(ctx, o, lse, q, k, v, opt); }
   void backward() {
     attention_backward(ctx, columns(gradient.view(), 0, heads * d), columns(gradient.view(), heads * d, groups * d),
-                       columns(gradient.view(), (heads + groups) * d, groups * d), do_, o, lse, q, k, v, opt);
+                       columns(gradient.view(), (heads + groups) * d, groups * d), {}, {}, do_, o, lse, q, k, v, opt);
   }
   double operations(double products) const {
     const double seen =

@@ -54,7 +54,7 @@ inline void expect_came_back(LoadedModel& before, LoadedModel& after) {
   ModelConfig config = before.model.config;
   const bool permuted = config.rope_layout == RopeLayout::interleaved;
   config.rope_layout = RopeLayout::half;
-  if (config.positions == PositionKind::learned) config.rope_base = ModelConfig().rope_base;  // nothing is rotated
+  if (config.learned_positions()) config.rope = {};  // nothing is rotated
   EXPECT_EQ(model_to_json(after.model.config), model_to_json(config));
   if (!permuted) {
     const auto ours = parts_by_name(before.model), theirs = parts_by_name(after.model);

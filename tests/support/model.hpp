@@ -20,7 +20,7 @@ inline ModelConfig tiny_config() {
           .head_width = 4,
           .hidden = 10,
           .context = 16,
-          .rope_base = 50};
+          .rope = {.base = 50}};
 }
 
 // A model with storage, arenas and a batch of random tokens, some targets ignored, with documents in it.

@@ -45,7 +45,7 @@ inline Resolved tiny_settings(const std::filesystem::path& data, const std::file
              .head_width = 4,
              .hidden = 24,
              .context = 16,
-             .rope_base = 100,
+             .rope = {.base = 100},
              .dropout = 0.1};
   s.data.data = data.string();
   s.train.steps = 12, s.train.tokens = 0, s.train.time = 0;

@@ -2,20 +2,29 @@
 
 #include <algorithm>
 
+#include "core/base/user_error.hpp"
 #include "layers/parameters.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/model_json.hpp"
+#include "train/config/positions.hpp"
 
 namespace rw {
 
-LoadedModel load_model(const std::filesystem::path& path, int64_t positions) {
+LoadedModel load_model(const std::filesystem::path& path, int64_t length, std::span<const Assignment> changes) {
   std::vector<std::string> skipped;
   const Checkpoint checkpoint = Checkpoint::open(path, &skipped);
-  Model model(model_from_json(checkpoint.meta().model));
+  const ModelConfig saved = model_from_json(checkpoint.meta().model);
+  if (const std::string& stored = checkpoint.meta().rope_fingerprint; !stored.empty())
+    if (const std::string now = position_fingerprint(saved); now != stored)
+      throw UserError(Exit::data, "the positions of " + checkpoint.folder().string() + " are not what they were",
+                      "their fingerprint is " + now + ", and " + stored + " was saved: " + position_text(saved) +
+                          "\nanother version of this program wrote it: use that one");
+  Model model(with_positions(saved, changes, length > 0 ? length : saved.context));
   const bool f64 = std::ranges::any_of(checkpoint.tensors(), [](const auto& t) { return t.value.dtype == DType::f64; });
   const DType dtype = f64 ? DType::f64 : DType::f32;
   Buffer value({}, {lay_out_parameters(model).elements}, dtype);
   bind_parameters(model, value, {});
-  model.prepare_positions({}, dtype, std::max(positions, model.config.context));
+  model.prepare_positions({}, dtype, length > 0 ? length : model.config.context);
   std::vector<StateTensor> tensors;
   model.each([&](const Param& p) { add_state(tensors, p); });
   checkpoint.load(tensors);

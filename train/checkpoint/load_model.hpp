@@ -1,10 +1,12 @@
 // A model out of a checkpoint, for everything but training.
 #pragma once
 #include <memory>
+#include <span>
 
 #include "data/tokenizer/tokenizer.hpp"
 #include "layers/transformer/model.hpp"
 #include "train/checkpoint/checkpoint.hpp"
+#include "train/config/layers.hpp"
 
 namespace rw {
 
@@ -18,8 +20,9 @@ struct LoadedModel {
   std::vector<std::string> skipped;      // damaged checkpoints that were passed over, and why
 };
 
-// `path` as for Checkpoint::open. f64 if the checkpoint is, else f32. Rope tables reach to `positions`, or to the
-// trained context if that is longer.
-LoadedModel load_model(const std::filesystem::path& path, int64_t positions = 0);
+// `path` as for Checkpoint::open. f64 if the checkpoint is, else f32. Positions are prepared for texts of `length`, or
+// of the model's context where it is 0, and are changed as with_positions says. UserError(Exit::data) if the
+// fingerprint of the checkpoint's positions is not the one that it was saved with.
+LoadedModel load_model(const std::filesystem::path& path, int64_t length = 0, std::span<const Assignment> changes = {});
 
 }  // namespace rw

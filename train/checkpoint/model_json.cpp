@@ -14,15 +14,22 @@ using Json = nlohmann::ordered_json;
 // Calls f(name, value in `settings`) for what makes a model.
 void visit_model(Settings& settings, const std::function<void(std::string, Field)>& f) {
   visit_settings(settings, [&](const Setting& setting, const Field& field) {
-    if (setting.section == Section::model) f(std::string(setting.name), field);
+    if (setting.section == Section::model || setting.section == Section::positions) f(std::string(setting.name), field);
   });
 }
+
+// What every version has written. The defaults of all else are what an older version computed.
+constexpr std::string_view kAlwaysThere[] = {"size",     "vocab",      "layers",    "width",          "heads",
+                                             "kv_heads", "head_width", "hidden",    "context",        "tied",
+                                             "norm",     "norm_eps",   "mlp",       "attention_bias", "mlp_bias",
+                                             "qk_norm",  "positions",  "rope_base", "rope_layout",    "dropout"};
 
 struct ToJson {
   Json operator()(const int64_t* v) const { return *v; }
   Json operator()(const double* v) const { return *v; }
   Json operator()(const bool* v) const { return *v; }
   Json operator()(const std::string* v) const { return *v; }
+  Json operator()(const std::vector<double>* v) const { return *v; }
   Json operator()(const Choice& c) const { return std::string(c.names[c.get()]); }
 };
 
@@ -45,6 +52,11 @@ struct FromJson {
     if (json.is_string()) *v = json.get<std::string>();
     return json.is_string();
   }
+  bool operator()(std::vector<double>* v) const {
+    const bool right = json.is_array() && std::ranges::all_of(json, [](const Json& x) { return x.is_number(); });
+    if (right) *v = json.get<std::vector<double>>();
+    return right;
+  }
   bool operator()(const Choice& c) const {
     const auto found = std::ranges::find(c.names, json.is_string() ? json.get<std::string>() : std::string());
     if (found != c.names.end()) c.set(static_cast<size_t>(found - c.names.begin()));
@@ -57,6 +69,9 @@ struct FromJson {
 std::string model_to_json(const ModelConfig& config) {
   Settings settings;
   settings.model = config;
+  // Inverse Leaky is a way to train; in use the model is a plain one.
+  if (config.positions.kind == PositionKind::inverse_leaky)
+    settings.model.positions = {.log_n = config.positions.log_n, .log_n_min = config.positions.log_n_min};
   Json json;
   visit_model(settings, [&](const std::string& name, const Field& field) { json[name] = std::visit(ToJson(), field); });
   return json.dump();
@@ -71,7 +86,10 @@ ModelConfig model_from_json(std::string_view text) {
   Settings settings;
   visit_model(settings, [&](const std::string& name, const Field& field) {
     const auto found = json.find(name);
-    if (found == json.end()) throw wrong("'" + name + "' is missing");
+    if (found == json.end()) {
+      if (std::ranges::find(kAlwaysThere, name) == std::end(kAlwaysThere)) return;
+      throw wrong("'" + name + "' is missing");
+    }
     if (!std::visit(FromJson{*found}, field)) throw wrong("'" + name + "' is " + found->dump());
     json.erase(found);
   });

@@ -26,6 +26,7 @@ Command export_safetensors_command();
 Command export_npy_command();
 Command convert_command();
 Command presets_command();
+Command base_command();
 Command config_show_command();
 Command config_check_command();
 Command config_diff_command();
@@ -55,6 +56,7 @@ std::vector<Command> commands() {
           export_npy_command(),
           convert_command(),
           presets_command(),
+          base_command(),
           config_show_command(),
           config_check_command(),
           config_diff_command()};

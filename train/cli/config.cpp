@@ -8,7 +8,8 @@
 namespace rw::cli {
 namespace {
 
-constexpr auto kAll = {Section::model, Section::data, Section::train, Section::optimizer, Section::run};
+constexpr auto kAll = {Section::model, Section::positions, Section::data,
+                       Section::train, Section::optimizer, Section::run};
 
 struct Show {
   SettingsOptions settings;

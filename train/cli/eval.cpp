@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file/atomic.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
-#include "train/cli/command.hpp"
+#include "train/cli/position_options.hpp"
 #include "train/loop/evaluator.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/npy.hpp"
@@ -19,6 +20,7 @@ struct Eval {
   std::string split = "val";
   int64_t context = 0, stride = 0, micro_batch = 8, tokens = 0;
   bool doc_mask = true;
+  PositionOptions positions;
 
   void add_options(CLI::App& app) {
     app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
@@ -32,6 +34,7 @@ struct Eval {
     add_number(app, "--tokens", tokens, Unit::count, "about so many targets, spread evenly; 0: all");
     add_number(app, "--micro-batch", micro_batch, Unit::integer, "windows at a time");
     app.add_flag("--doc-mask,!--no-doc-mask", doc_mask, "attention stays inside documents (the default)");
+    positions.add(app);
   }
 
   Exit run(const Global& global) {
@@ -43,7 +46,7 @@ struct Eval {
     if (context < 0 || context > kMostContext)
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "it must be from 1 to " + std::to_string(kMostContext));
-    LoadedModel loaded = load_model(checkpoint, context);
+    LoadedModel loaded = load_model(checkpoint, context, positions.changes());
     for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
     const ModelConfig& config = loaded.model.config;
     if (context == 0) context = config.context;
@@ -51,7 +54,7 @@ struct Eval {
     if (stride < 0 || stride > context)
       throw UserError(Exit::usage, "--stride is " + std::to_string(stride),
                       "it must be from 1 to --context, " + std::to_string(context));
-    if (context > config.context && config.positions == PositionKind::learned)
+    if (context > config.context && config.learned_positions())
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "the model has learned positions up to " + std::to_string(config.context));
 
@@ -94,6 +97,8 @@ struct Eval {
           {"split", split},
           {"context", context},
           {"stride", stride},
+          {"positions", position_text(config)},
+          {"fingerprint", position_fingerprint(config)},
           {"targets", targets},
           {"bytes", bytes},
           {"loss", loss},
@@ -109,6 +114,7 @@ struct Eval {
       std::snprintf(text, sizeof text, "bits per byte  %.4f\n", bits);
       print(text);
     }
+    print("positions      " + position_text(config) + "\n");
     std::snprintf(text, sizeof text, "targets        %llu of %s, context %lld, stride %lld\n",
                   static_cast<unsigned long long>(targets), (data + " " + split).c_str(),
                   static_cast<long long>(context), static_cast<long long>(stride));
@@ -122,7 +128,8 @@ struct Eval {
 Command eval_command() {
   return make_command<Eval>("eval", "loss, perplexity and bits per byte of a model on a text",
                             "ropewalk eval runs/first --data data\nropewalk eval runs/first --data data --stride 64\n"
-                            "ropewalk eval runs/first --data data --per-token nll.npy\n");
+                            "ropewalk eval runs/first --data data --per-token nll.npy\n"
+                            "ropewalk eval runs/first --data data --context 4k --positions rerope --window 256\n");
 }
 
 }  // namespace rw::cli

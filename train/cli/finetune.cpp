@@ -15,12 +15,14 @@ struct Finetune {
   void add_options(CLI::App& app) {
     app.add_option("--from", from, "a run, its checkpoints, one of them, or what `ropewalk import` made")->required();
     app.add_flag("--allow-untrained-positions", untrained_positions,
-                 "--context may be longer than what the model was trained on");
+                 "--context may be longer than what the model was trained on, with nothing changed");
     app.add_flag("--dry-run", dry_run, "check everything, print the memory that the run would take, and stop");
-    settings.add(app, {Section::model, Section::data, Section::train, Section::optimizer, Section::run}, {"size"});
+    settings.add(app,
+                 {Section::model, Section::positions, Section::data, Section::train, Section::optimizer, Section::run},
+                 {"size"});
     Settings defaults;
     visit_settings(defaults, [&](const Setting& setting, const Field&) {
-      if (setting.section == Section::model && setting.name != "size")
+      if ((setting.section == Section::model || setting.section == Section::positions) && setting.name != "size")
         app.get_option(option_name(setting.name))->default_str("the checkpoint's");
     });
     app.get_option("--tokens")->default_str("2 epochs of the data");
@@ -49,6 +51,7 @@ Command finetune_command() {
       "finetune", "train a model further: from a checkpoint, with fresh optimizer state",
       "ropewalk finetune --from runs/first --data pairs --out runs/tuned\n"
       "ropewalk finetune --from imported --data data --steps 200 --lr 1e-4 --context 256 --out runs/tuned\n"
+      "ropewalk finetune --from runs/first --data data --context 2k --rope yarn --out runs/longer\n"
       "ropewalk finetune --from runs/first --data data --freeze 'model.embed_tokens.*,model.layers.0.*' --out "
       "runs/tuned\n");
 }

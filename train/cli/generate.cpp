@@ -2,8 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "data/corpus/utf8.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
-#include "train/cli/command.hpp"
+#include "train/cli/position_options.hpp"
 #include "train/loop/generator.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/utf8_stream.hpp"
@@ -19,6 +20,7 @@ struct Generate {
   int64_t tokens = 200, context = 0, samples = 1, seed = 1;
   SamplingOptions sampling{.temperature = 0.8, .top_p = 0.95};
   bool to_the_end = true;
+  PositionOptions positions;
 
   void add_options(CLI::App& app) {
     app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
@@ -33,6 +35,7 @@ struct Generate {
     add_number(app, "--context", context, Unit::length,
                "tokens that the model looks back on at most; by default what it was trained on");
     app.add_flag("!--past-end", to_the_end, "go on where a document ends");
+    positions.add(app);
   }
 
   void check() const {
@@ -53,14 +56,14 @@ struct Generate {
 
   Exit run(const Global& global) {
     check();
-    LoadedModel loaded = load_model(checkpoint, context);
+    LoadedModel loaded = load_model(checkpoint, context, positions.changes());
     for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
     if (!loaded.tokenizer)
       throw UserError(Exit::data, loaded.folder.string() + " has no tokenizer",
                       "it was trained on token files without one: it writes tokens, not text");
     const ModelConfig& config = loaded.model.config;
     if (context == 0) context = config.context;
-    if (context > config.context && config.positions == PositionKind::learned)
+    if (context > config.context && config.learned_positions())
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "the model has learned positions up to " + std::to_string(config.context));
     const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { Generator::dry_run(ctx, loaded.model, context); }};
@@ -116,7 +119,8 @@ Command generate_command() {
   return make_command<Generate>(
       "generate", "write text with a model",
       "ropewalk generate runs/first\nropewalk generate runs/first -p \"It is a truth\" -n 100 --seed 7\n"
-      "ropewalk generate runs/first -t 0\n");
+      "ropewalk generate runs/first -t 0\n"
+      "ropewalk generate runs/first --context 2k --rope yarn --log-n beyond\n");
 }
 
 }  // namespace rw::cli

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "layers/transformer/position_text.hpp"
 #include "train/cli/command.hpp"
 #include "train/cli/text_options.hpp"
 #include "train/exchange/foreign_model.hpp"
@@ -20,9 +21,9 @@ Exit finish(const Global& global, const ForeignModel& model, const std::string& 
               .dump() +
           "\n");
   } else {
-    print("model    " + describe(model.config) + "\nwrote    " + saved.folder.string() + ", " + byte_text(saved.bytes) +
-          "\nnext:    ropewalk generate " + out + "   |   ropewalk finetune --from " + out +
-          " --data DATA --out RUN\n");
+    print("model    " + describe(model.config) + "\nposition " + position_text(model.config) + "\nwrote    " +
+          saved.folder.string() + ", " + byte_text(saved.bytes) + "\nnext:    ropewalk generate " + out +
+          "   |   ropewalk finetune --from " + out + " --data DATA --out RUN\n");
   }
   return Exit::ok;
 }

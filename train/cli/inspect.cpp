@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/difference.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/checkpoint/model_json.hpp"
@@ -156,7 +157,8 @@ struct Inspect {
     if (meta.val_loss)
       text << "val loss    " << *meta.val_loss
            << (meta.best_val ? " (best " + std::to_string(*meta.best_val) + ")" : "") << '\n';
-    text << "model       " << describe(config) << "\nstate       "
+    text << "model       " << describe(config) << "\npositions   " << position_text(config) << " · fingerprint "
+         << position_fingerprint(config) << "\nstate       "
          << (checkpoint.has_optimizer() ? "weights and optimizer moments" : "weights only") << "\ntokenizer   "
          << (meta.tokenizer_hash.empty() ? "none" : meta.tokenizer_hash) << "\nwritten by  ropewalk " << meta.version
          << ": " << meta.command << '\n';

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "layers/transformer/position_text.hpp"
 #include "train/cli/settings_options.hpp"
 #include "train/cli/text_options.hpp"
 #include "train/cli/training_result.hpp"
@@ -11,7 +12,8 @@
 namespace rw::cli {
 namespace {
 
-constexpr auto kAll = {Section::model, Section::data, Section::train, Section::optimizer, Section::run};
+constexpr auto kAll = {Section::model, Section::positions, Section::data,
+                       Section::train, Section::optimizer, Section::run};
 
 struct Pretrain {
   SettingsOptions settings;
@@ -78,9 +80,9 @@ struct Estimate {
       print(json.dump() + "\n");
       return Exit::ok;
     }
-    print("model        " + describe(s.model) + "\n" + memory_table(plan) + "\ncheckpoint   " +
-          bytes_text(static_cast<double>(plan.weights + plan.moments)) + "\nwork         " + fixed(flop / 1e9, 1) +
-          " GFLOP a step of " + std::to_string(tokens) + " tokens\n");
+    print("model        " + describe(s.model) + "\npositions    " + position_text(s.model) + "\n" + memory_table(plan) +
+          "\ncheckpoint   " + bytes_text(static_cast<double>(plan.weights + plan.moments)) + "\nwork         " +
+          fixed(flop / 1e9, 1) + " GFLOP a step of " + std::to_string(tokens) + " tokens\n");
     return Exit::ok;
   }
 };

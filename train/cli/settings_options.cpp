@@ -7,19 +7,15 @@
 
 namespace rw::cli {
 
-void SettingsOptions::add(CLI::App& app, std::initializer_list<Section> sections,
-                          std::initializer_list<std::string_view> without) {
-  app.add_option("--config", files_, "TOML file of settings; of several, later ones win")
-      ->type_name("FILE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+void add_setting_options(CLI::App& app, ConfigLayer& layer, std::initializer_list<Section> sections,
+                         std::initializer_list<std::string_view> without) {
   Settings defaults;
   visit_settings(defaults, [&](const Setting& setting, const Field& field) {
     if (std::ranges::find(sections, setting.section) == sections.end()) return;
     if (std::ranges::find(without, setting.name) != without.end()) return;
     const std::string name(setting.name), option = option_name(name);
-    const auto assign = [this, name, option](const std::string& text) {
-      command_line_.assign(name, text, option, "command line");
+    const auto assign = [&layer, name, option](const std::string& text) {
+      layer.assign(name, text, option, "command line");
     };
     CLI::Option* added = nullptr;
     if (setting.unit == Unit::flag) {
@@ -37,6 +33,15 @@ void SettingsOptions::add(CLI::App& app, std::initializer_list<Section> sections
                        : setting.unit == Unit::flag ? (text == "true" ? "on" : "off")
                                                     : text);
   });
+}
+
+void SettingsOptions::add(CLI::App& app, std::initializer_list<Section> sections,
+                          std::initializer_list<std::string_view> without) {
+  app.add_option("--config", files_, "TOML file of settings; of several, later ones win")
+      ->type_name("FILE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_setting_options(app, command_line_, sections, without);
 }
 
 std::vector<ConfigLayer> SettingsOptions::layers() const {

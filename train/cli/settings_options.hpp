@@ -11,6 +11,10 @@
 
 namespace rw::cli {
 
+// One option for each setting of the sections but those of `without`; what is given goes to `layer`.
+void add_setting_options(CLI::App& app, ConfigLayer& layer, std::initializer_list<Section> sections,
+                         std::initializer_list<std::string_view> without = {});
+
 class SettingsOptions {
  public:
   // May be called only once. `without`: settings of these sections that the command gives itself, or must not have.

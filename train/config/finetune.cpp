@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "train/config/positions.hpp"
 #include "train/config/presets.hpp"
 #include "train/config/run_toml.hpp"
 
@@ -20,7 +21,7 @@ ConfigLayer layer_of(const ModelConfig& model) {
   settings.size = nearest_preset(parameter_count(model)).name;
   ConfigLayer layer;
   visit_settings(settings, [&](const Setting& setting, const Field& field) {
-    if (setting.section == Section::model)
+    if (setting.section == Section::model || setting.section == Section::positions)
       layer.values.push_back(
           {std::string(setting.name), field_text(setting.unit, field),
            setting.name == "size" ? "finetune default: the preset nearest to the model" : kFromCheckpoint});
@@ -40,18 +41,32 @@ void check_model(const ModelConfig& parent, const Resolved& resolved) {
   }
 }
 
-void check_context(const ModelConfig& parent, const Resolved& resolved, bool untrained_positions) {
+// The last value that a layer gives, or `otherwise`.
+int64_t context_of(std::span<const ConfigLayer> layers, int64_t otherwise) {
+  Settings settings;
+  settings.model.context = otherwise;
+  visit_settings(settings, [&](const Setting& setting, const Field& field) {
+    if (setting.name != "context") return;
+    for (const ConfigLayer& layer : layers)
+      for (const Assignment& value : layer.values)
+        if (value.name == setting.name) set_field(setting.unit, field, value.text);
+  });
+  return settings.model.context;
+}
+
+void check_context(const ModelConfig& parent, const ModelConfig& extended, const Resolved& resolved,
+                   bool untrained_positions) {
   const int64_t context = resolved.settings.model.context;
   if (context <= parent.context) return;
   const std::string what = "context is " + std::to_string(context) + " (" + resolved.origins.at("context") +
                            "), the model ",
                     trained = std::to_string(parent.context);
-  if (parent.positions == PositionKind::learned)
+  if (parent.learned_positions())
     throw UserError(Exit::usage, what + "has learned positions up to " + trained,
                     "it has no more; give --context " + trained + " or less");
-  if (!untrained_positions)
+  if (!untrained_positions && extended == parent)
     throw UserError(Exit::usage, what + "was trained up to " + trained,
-                    "positions beyond are new to it; give --context " + trained +
+                    "positions beyond are new to it; extend them, as by  --rope yarn,  give --context " + trained +
                         " or less, or take them as they are:  --allow-untrained-positions");
 }
 
@@ -64,11 +79,15 @@ FinetuneSettings resolve_finetune(const ModelConfig& parent, std::span<const Con
       if (value.name == "size")
         throw UserError(Exit::usage, "size is " + value.text + " (" + value.origin + "), and cannot be chosen",
                         "the model of a fine-tuning is the checkpoint's; leave size out");
-  std::vector<ConfigLayer> all = {layer_of(parent)};
+  for (const ConfigLayer& layer : layers)
+    if (!layer.problems.empty()) throw layer.problems.front();
+  const std::vector<Assignment> changes = position_changes(layers);
+  const ModelConfig extended = with_positions(parent, changes, context_of(layers, parent.context));
+  std::vector<ConfigLayer> all = {layer_of(extended)};
   all.insert(all.end(), layers.begin(), layers.end());
-  FinetuneSettings out{resolve(all), parent};
-  check_model(parent, out.resolved);
-  check_context(parent, out.resolved, untrained_positions);
+  FinetuneSettings out{resolve(all), extended};
+  check_model(extended, out.resolved);
+  check_context(parent, extended, out.resolved, untrained_positions);
 
   Settings& s = out.resolved.settings;
   Origins& origins = out.resolved.origins;

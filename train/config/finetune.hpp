@@ -19,9 +19,10 @@ struct FinetuneSettings {
   ModelConfig model;  // of the new run; its context is the longest that has been trained, here or before
 };
 
-// `parent`: the model of the checkpoint. Throws UserError(Exit::usage): the first problem of a layer; a setting of the
-// model is another than the checkpoint's (but dropout and context), with both values; a context longer than the
-// trained one without `untrained_positions`, or beyond learned positions.
+// `parent`: the model of the checkpoint. Its positions may be extended (positions.hpp). Throws UserError(Exit::usage):
+// the first problem of a layer; a setting of the model is another than the checkpoint's (but dropout, context and
+// positions), with both values; a context longer than the trained one with the same positions and without
+// `untrained_positions`, or beyond learned positions.
 FinetuneSettings resolve_finetune(const ModelConfig& parent, std::span<const ConfigLayer> layers,
                                   bool untrained_positions);
 

@@ -15,7 +15,7 @@ using testing::HasSubstr;
 ModelConfig parent() {
   Settings s;
   apply_preset(find_preset("5m"), s);
-  s.model.vocab = 5000, s.model.layers = 7, s.model.rope_base = 500, s.model.dropout = 0.1, s.model.qk_norm = true;
+  s.model.vocab = 5000, s.model.layers = 7, s.model.rope.base = 500, s.model.dropout = 0.1, s.model.qk_norm = true;
   return s.model;
 }
 
@@ -38,7 +38,7 @@ TEST(Finetune, TheModelIsTheCheckpoints) {
   EXPECT_EQ(with({{"layers", "7"}, {"qk_norm", "true"}}).model, parent());  // what it is may be said
   for (const auto& [name, value, was] : {std::array{"layers", "6", "7"},
                                          {"vocab", "5001", "5k"},
-                                         {"rope_base", "10000", "500"},
+                                         {"key_norm", "key", "none"},
                                          {"qk_norm", "false", "true"},
                                          {"norm", "layer", "rms"},
                                          {"tied", "false", "true"}}) {
@@ -82,7 +82,7 @@ TEST(Finetune, AContextMayBeShorter) {
   EXPECT_EQ(shorter.resolved.settings.model.context, 100);
   EXPECT_EQ(shorter.resolved.settings.train.batch, 3200);
   EXPECT_EQ(shorter.model.context, 512);
-  EXPECT_EQ(shorter.model.rope_base, 500);
+  EXPECT_EQ(shorter.model.rope.base, 500);
 
   const auto error = user_error_of([] { with({{"context", "1k"}}); });
   EXPECT_EQ(error.code, Exit::usage);
@@ -91,7 +91,7 @@ TEST(Finetune, AContextMayBeShorter) {
   EXPECT_EQ(with({{"context", "1k"}}, true).model.context, 1024);
 
   ModelConfig learned = parent();
-  learned.positions = PositionKind::learned;
+  learned.positions.kind = PositionKind::learned;
   const auto none = user_error_of([&] {
     resolve_finetune(learned, std::array{command_line({{"context", "1k"}})}, true);
   });

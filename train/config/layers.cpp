@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "data/corpus/utf8.hpp"
-#include "layers/rotary/frequencies.hpp"
+#include "layers/rotary/base_bound.hpp"
 #include "train/config/presets.hpp"
 #include "train/config/suggest.hpp"
 
@@ -116,9 +116,20 @@ Resolved resolve(std::span<const ConfigLayer> layers, std::vector<UserError>* pr
   ModelConfig& model = out.settings.model;
   const bool fits = from_preset("context") && from_preset("head_width");
   const bool sound = model.context > 0 && model.head_width > 0 && model.head_width % 2 == 0;  // else validate says so
-  if (!fits && sound && from_preset("rope_base") && model.positions == PositionKind::rope) {
-    model.rope_base = rope_base_bound(model.context, model.head_width);
+  if (!fits && sound && from_preset("rope_base") && model.rotary()) {
+    model.rope.base = rope_base_bound(model.context, model.head_width);
     out.origins["rope_base"] = "for this context and head_width";
+  }
+  if (model.context > 0 && model.layers > 0 && model.trained_context >= 0) {
+    const std::string of = "of positions " + std::string(position_kind_name(model.positions.kind));
+    std::map<std::string, std::string> before;
+    visit_settings(out.settings,
+                   [&](const Setting& s, const Field& f) { before[std::string(s.name)] = field_text(s.unit, f); });
+    model.positions = resolve_positions(model.positions, model.trained(), model.layers);
+    visit_settings(out.settings, [&](const Setting& s, const Field& f) {
+      const std::string name(s.name);
+      if (s.section == Section::positions && before[name] != field_text(s.unit, f)) out.origins[name] = of;
+    });
   }
 
   if (problems) {

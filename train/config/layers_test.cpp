@@ -74,12 +74,12 @@ TEST(Layers, OneLengthTakesThePlaceOfAnother) {
 }
 
 TEST(Layers, RopeBaseFollowsContextUnlessGiven) {
-  EXPECT_EQ(resolve({}).settings.model.rope_base, 3440);
+  EXPECT_EQ(resolve({}).settings.model.rope.base, 3440);
   const Resolved longer = resolve(std::vector{command_line({{"context", "1k"}})});
-  EXPECT_NEAR(longer.settings.model.rope_base, 7753.014, 0.001);
+  EXPECT_NEAR(longer.settings.model.rope.base, 7753.014, 0.001);
   EXPECT_EQ(longer.origins.at("rope_base"), "for this context and head_width");
   const Resolved given = resolve(std::vector{command_line({{"context", "1k"}, {"rope_base", "5000"}})});
-  EXPECT_EQ(given.settings.model.rope_base, 5000);
+  EXPECT_EQ(given.settings.model.rope.base, 5000);
 }
 
 TEST(Layers, TextIsUtf8) {
@@ -117,7 +117,8 @@ TEST(Toml, IsStrict) {
   };
   for (const Case& c : {
            Case{"[optimzer]\nlr = 1\n", "unknown section 'optimzer' in my.toml:1", "did you mean 'optimizer'?"},
-           {"\nzzz.x = 1\n", "unknown section 'zzz' in my.toml:2", "sections: model data train optimizer run"},
+           {"\nzzz.x = 1\n", "unknown section 'zzz' in my.toml:2",
+            "sections: model positions data train optimizer run"},
            {"[optimizer]\n\nlrr = 1\n", "unknown key 'optimizer.lrr' in my.toml:3", "did you mean 'optimizer.lr'?"},
            {"[model]\nlr = 1\n", "unknown key 'model.lr' in my.toml:2", "'lr' belongs in  [optimizer]"},
            {"[model]\nsede = 1\n", "unknown key 'model.sede' in my.toml:2", "did you mean 'train.seed'?"},
@@ -136,7 +137,7 @@ TEST(Toml, IsStrict) {
             "expected a string with a unit, such as \"10min\""},
            {"[optimizer]\nlr = '1e-3'\n", "optimizer.lr in my.toml:2 is a string", "expected a number, such as 0.001"},
            {"[optimizer]\nlr = nan\n", "optimizer.lr in my.toml:2: 'nan' is out of range",
-            "expected a number, such as 0.001 or 1e-3"},
+            "expected a number, such as 0.001, 1e-3 or 1/16"},
            {"[model]\nnorm = 'rmss'\n", "model.norm in my.toml:2: 'rmss' is none of the choices",
             "did you mean 'rms'?\nit is one of rms, layer"},
            {"[model]\nsize = '6m'\n", "model.size in my.toml:2: there is no preset '6m'",

@@ -63,7 +63,7 @@ void apply_preset(const Preset& p, Settings& s) {
   s.model.head_width = p.head_width;
   s.model.hidden = p.hidden;
   s.model.context = p.context;
-  s.model.rope_base = p.rope_base;
+  s.model.rope.base = p.rope_base;
   s.train.tokens = p.tokens;
   s.train.batch = p.batch;
   s.optimizer.lr = p.lr;

@@ -42,6 +42,8 @@ const char* wanted(Unit unit) {
       return "an integer, or a string with a unit, such as \"4k\"";
     case Unit::number:
       return "a number, such as 0.001";
+    case Unit::numbers:
+      return "a string with numbers, such as \"1,1.5,2\"";
     case Unit::share:
       return "a number, or a percentage, such as \"10%\"";
     case Unit::duration:
@@ -57,7 +59,8 @@ const char* wanted(Unit unit) {
 std::optional<std::string> text_of(const toml::node& node, Unit unit) {
   const bool amount = unit == Unit::count || unit == Unit::length;
   const bool real = unit == Unit::number || unit == Unit::share;
-  if (const auto* s = node.as_string(); s && (amount || (unit >= Unit::share && unit != Unit::flag))) return s->get();
+  if (const auto* s = node.as_string(); s && unit != Unit::integer && unit != Unit::flag)
+    if (unit != Unit::number || s->get().find('/') != std::string::npos) return s->get();
   if (const auto* b = node.as_boolean(); b && unit == Unit::flag) return b->get() ? "true" : "false";
   if (const auto* i = node.as_integer(); i && (unit == Unit::integer || amount || real))
     return std::to_string(i->get());

@@ -50,7 +50,7 @@ const char* expected(Unit unit) {
     case Unit::duration:
       return "expected a number with s, min, h or d, such as 90s, 10min or 2h";
     default:
-      return "expected a number, such as 0.001 or 1e-3";
+      return "expected a number, such as 0.001, 1e-3 or 1/16";
   }
 }
 
@@ -104,6 +104,13 @@ int64_t parse_integer(std::string_view text, Unit unit) {
 }
 
 double parse_number(std::string_view text, Unit unit) {
+  const size_t slash = text.find('/');
+  if (unit == Unit::number && slash != text.npos) {  // 1/16
+    const double below = parse_number(text.substr(slash + 1), unit),
+                 value = parse_number(text.substr(0, slash), unit) / below;
+    if (!std::isfinite(value)) fail(text, "is out of range", unit);
+    return value;
+  }
   const Parsed parsed = parse(text, unit);
   const double value = parsed.suffix.name == "%" ? parsed.number / 100 : parsed.number * parsed.suffix.factor;
   if (!std::isfinite(value)) fail(text, "is out of range", unit);

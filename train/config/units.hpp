@@ -10,7 +10,7 @@
 namespace rw {
 
 int64_t parse_integer(std::string_view text, Unit unit);  // integer, count, length; "1.5k" if a whole number results
-double parse_number(std::string_view text, Unit unit);    // number, share, duration; finite
+double parse_number(std::string_view text, Unit unit);    // number (also 1/16), share, duration; finite
 bool parse_flag(std::string_view text);
 
 // The shortest text that reads as the same value.

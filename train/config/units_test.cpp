@@ -40,6 +40,8 @@ TEST(Units, ReadsNumbers) {
   };
   for (const Case& c : {Case{"1e-3", Unit::number, 1e-3},
                         {"-.5", Unit::number, -0.5},
+                        {"1/16", Unit::number, 0.0625},
+                        {"-3/4", Unit::number, -0.75},
                         {"5%", Unit::share, 0.05},
                         {"0.05", Unit::share, 0.05},
                         {"90s", Unit::duration, 90},
@@ -67,6 +69,9 @@ TEST(Units, SaysWhatIsWrong) {
                         {"9223372036854775808", Unit::integer, "'9223372036854775808' is out of range", ""},
                         {"1e300G", Unit::count, "'1e300G' is out of range", ""},
                         {"1e400", Unit::number, "'1e400' is out of range", ""},
+                        {"1/0", Unit::number, "'1/0' is out of range", ""},
+                        {"1/", Unit::number, "'' is empty", ""},
+                        {"1/x", Unit::number, "'x' is not a number", ""},
                         {"nan", Unit::number, "'nan' is out of range", ""},
                         {"inf", Unit::share, "'inf' is out of range", ""},
                         {"5%", Unit::number, "'5%' ends in '%', which is no unit here", "0.001"},

@@ -81,10 +81,24 @@ void check_model(Checker& check, const ModelConfig& m) {
   if (m.heads >= 1 && m.kv_heads >= 1)
     check.require(m.heads % m.kv_heads == 0, check.show("kv_heads") + " does not divide " + check.show("heads"),
                   "every key and value head serves the same number of query heads");
-  if (m.positions == PositionKind::rope) {
-    check.require(m.head_width % 2 == 0, check.show("head_width") + " is odd",
+  check.at_least("trained_context", m.trained_context, int64_t{0});
+  check.require(!m.qk_norm || m.key_norm == KeyNorm::none, check.show("key_norm") + " and " + check.show("qk_norm"),
+                "queries and keys are normed once: give one of them");
+  if (m.rotary() && m.head_width >= 1 && m.context >= 1 && m.trained_context >= 0) {
+    check.require(m.head_width % 2 == 0 || m.rope.share < 1, check.show("head_width") + " is odd",
                   "rope turns pairs; take an even one, or --positions learned");
-    check.require(m.rope_base > 1, check.show("rope_base") + " is too small", "it must be greater than 1");
+    check.require(m.rope.base > 1, check.show("rope_base") + " is too small", "it must be greater than 1");
+    if (m.rope.base > 1 && (m.head_width % 2 == 0 || m.rope.share < 1)) {
+      const std::string problem = rope_problem(m.rope, m.head_width, m.trained());
+      check.require(problem.empty(), "the rotary rule of " + check.show("rope") + " is refused: " + problem,
+                    "what each option asks for:  ropewalk pretrain --help");
+    }
+  }
+  if (m.context >= 1 && m.layers >= 1 && m.trained_context >= 0) {
+    const std::string problem =
+        position_problem(resolve_positions(m.positions, m.trained(), m.layers), m.trained(), m.layers);
+    check.require(problem.empty(), check.show("positions") + " is refused: " + problem,
+                  "what each option asks for:  ropewalk pretrain --help");
   }
   check.positive("norm_eps", m.norm_eps);
   check.within("dropout", m.dropout, 0, 1, false);

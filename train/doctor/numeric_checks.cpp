@@ -84,7 +84,7 @@ Check check_training(double factor) {
                            .head_width = 8,
                            .hidden = 48,
                            .context = 16,
-                           .rope_base = 100};
+                           .rope = {.base = 100}};
   struct Result {
     Engine::StepResult first, second;
   };

@@ -31,7 +31,7 @@ const Kind kKinds[] = {
     {"all_biases", [](ModelConfig& c) { c.mlp_bias = true, c.attention_bias = AttentionBias::all; }},
     {"interleaved",
      [](ModelConfig& c) { c.rope_layout = RopeLayout::interleaved, c.attention_bias = AttentionBias::all; }},
-    {"wide_heads", [](ModelConfig& c) { c.head_width = 6, c.kv_heads = 4, c.norm_eps = 1e-6, c.rope_base = 12345.6; }},
+    {"wide_heads", [](ModelConfig& c) { c.head_width = 6, c.kv_heads = 4, c.norm_eps = 1e-6, c.rope.base = 12345.6; }},
 };
 
 ModelConfig config_of(const Kind& kind) { return byte_config(kind.change); }
@@ -134,12 +134,12 @@ TEST(GgufExport, WhatTheFormatHasNoPlaceForIsRefused) {
     void (*change)(ModelConfig&);
     const char* what;
   };
-  for (const Case& one :
-       std::initializer_list<Case>{{[](ModelConfig& c) { c.norm = NormKind::layer; }, "norm layer"},
-                                   {[](ModelConfig& c) { c.mlp = MlpKind::gelu; }, "mlp gelu"},
-                                   {[](ModelConfig& c) { c.mlp = MlpKind::gelu_tanh; }, "mlp gelu_tanh"},
-                                   {[](ModelConfig& c) { c.positions = PositionKind::learned; }, "positions learned"},
-                                   {[](ModelConfig& c) { c.qk_norm = true; }, "qk_norm"}}) {
+  for (const Case& one : std::initializer_list<Case>{
+           {[](ModelConfig& c) { c.norm = NormKind::layer; }, "norm layer"},
+           {[](ModelConfig& c) { c.mlp = MlpKind::gelu; }, "mlp gelu"},
+           {[](ModelConfig& c) { c.mlp = MlpKind::gelu_tanh; }, "mlp gelu_tanh"},
+           {[](ModelConfig& c) { c.positions.kind = PositionKind::learned; }, "positions learned"},
+           {[](ModelConfig& c) { c.qk_norm = true; }, "qk_norm"}}) {
     ModelConfig config = config_of(kKinds[0]);
     one.change(config);
     LoadedModel model = drawn(config);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/base/user_error.hpp"
+#include "layers/transformer/position_text.hpp"
 
 namespace rw {
 namespace {
@@ -104,7 +105,7 @@ ModelConfig gguf_config(const GgufFile& file) {
   m.hidden = keys.size("feed_forward_length");
   m.context = keys.size("context_length");
   m.norm_eps = keys.number("attention.layer_norm_rms_epsilon", {}, 0);
-  m.rope_base = keys.number("rope.freq_base", 10000, 1);
+  m.rope.base = keys.number("rope.freq_base", 10000, 1);
   if (m.heads % m.kv_heads != 0)
     throw keys.bad("attention.head_count_kv", std::to_string(m.kv_heads),
                    "it does not divide attention.head_count, " + std::to_string(m.heads));
@@ -152,7 +153,8 @@ GgufFields gguf_fields(const ModelConfig& m) {
   };
   refuse(m.norm != NormKind::rms, "norm layer", "norm rms");
   refuse(m.mlp != MlpKind::swiglu, m.mlp == MlpKind::gelu ? "mlp gelu" : "mlp gelu_tanh", "mlp swiglu");
-  refuse(m.positions != PositionKind::rope, "positions learned", "positions rope");
+  refuse(!m.rotary(), "positions learned", "positions rope");
+  refuse(m.rotary() && !m.plain_rope(), "positions " + position_text(m), "plain rotary positions");
   refuse(m.qk_norm, "qk_norm", "none");
   const auto count = [](int64_t value) { return static_cast<uint32_t>(value); };
   const std::pair<const char*, GgufField> fields[] = {
@@ -167,7 +169,7 @@ GgufFields gguf_fields(const ModelConfig& m) {
       {"attention.value_length", count(m.head_width)},
       {"attention.layer_norm_rms_epsilon", static_cast<float>(m.norm_eps)},
       {"rope.dimension_count", count(m.head_width)},
-      {"rope.freq_base", static_cast<float>(m.rope_base)}};
+      {"rope.freq_base", static_cast<float>(m.rope.base)}};
   GgufFields out;
   for (const auto& [key, value] : fields) out.emplace_back(std::string(kArchitecture) + key, value);
   return out;

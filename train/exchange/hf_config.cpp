@@ -6,6 +6,7 @@
 
 #include "core/base/check.hpp"
 #include "core/base/user_error.hpp"
+#include "layers/transformer/position_text.hpp"
 
 namespace rw {
 namespace {
@@ -125,7 +126,7 @@ ModelConfig parse_llama(Keys& keys, const std::string& name, const std::string& 
   m.tied = keys.flag("tie_word_embeddings", false);
   m.norm_eps = keys.number("rms_norm_eps", 1e-6);
   keys.must_be("hidden_act", "silu", "only silu is known here");
-  m.rope_base = take_rope_base(keys, name);
+  m.rope.base = take_rope_base(keys, name);
   if (type == "qwen2") {
     m.attention_bias = AttentionBias::qkv;
     keys.must_be("attention_bias", true, "Qwen2 always has biases");
@@ -157,7 +158,7 @@ ModelConfig parse_gpt2(Keys& keys) {
   m.tied = keys.flag("tie_word_embeddings", true);
   m.norm = NormKind::layer, m.norm_eps = keys.number("layer_norm_epsilon", 1e-5);
   m.attention_bias = AttentionBias::all, m.mlp_bias = true;
-  m.positions = PositionKind::learned;
+  m.positions.kind = PositionKind::learned;
   const std::string activation = keys.text("activation_function");
   if (activation == "gelu")
     m.mlp = MlpKind::gelu;
@@ -221,7 +222,7 @@ std::string hf_architecture(const ModelConfig& m) {
   };
   if (m.norm == NormKind::layer) {
     const std::string why = "with LayerNorm there is GPT-2, which has ";
-    if (m.positions != PositionKind::learned) throw refuse("norm layer and positions rope", why + "learned positions");
+    if (!m.learned_positions()) throw refuse("norm layer and positions rope", why + "learned positions");
     if (m.mlp == MlpKind::swiglu) throw refuse("norm layer and mlp swiglu", why + "mlp gelu or gelu_tanh");
     if (m.attention_bias != AttentionBias::all)
       throw refuse("norm layer and attention_bias none or qkv", why + "attention_bias all");
@@ -234,7 +235,8 @@ std::string hf_architecture(const ModelConfig& m) {
   }
   const std::string why = "with RMSNorm there are Llama, Qwen2 and Qwen3, which have ";
   if (m.mlp != MlpKind::swiglu) throw refuse("norm rms and mlp gelu", why + "mlp swiglu");
-  if (m.positions != PositionKind::rope) throw refuse("norm rms and positions learned", why + "positions rope");
+  if (!m.rotary()) throw refuse("norm rms and positions learned", why + "positions rope");
+  if (!m.plain_rope()) throw refuse("positions " + position_text(m), why + "plain rotary positions");
   if (m.qk_norm && m.mlp_bias) throw refuse("qk_norm and mlp_bias", "Qwen3 has qk_norm, but no mlp_bias");
   if (m.attention_bias == AttentionBias::qkv) {
     if (m.qk_norm) throw refuse("qk_norm and attention_bias qkv", "Qwen3 has attention_bias none or all");
@@ -285,9 +287,9 @@ nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std:
     if (architecture == "LlamaForCausalLM") json["mlp_bias"] = m.mlp_bias;
     if (architecture != "Qwen2ForCausalLM") json["attention_bias"] = m.attention_bias == AttentionBias::all;
     if (architecture != "LlamaForCausalLM") json["use_sliding_window"] = false;
-    json["rope_theta"] = m.rope_base;
+    json["rope_theta"] = m.rope.base;
     json["rope_scaling"] = nullptr;
-    json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", m.rope_base}};
+    json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", m.rope.base}};
   }
   json.update({{"initializer_range", 0.02},
                {"tie_word_embeddings", m.tied},

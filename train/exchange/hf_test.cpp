@@ -29,7 +29,7 @@ void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 
 void as_gpt2(ModelConfig& c) {
   c.norm = NormKind::layer, c.mlp = MlpKind::gelu_tanh, c.mlp_bias = true, c.attention_bias = AttentionBias::all;
-  c.positions = PositionKind::learned, c.kv_heads = c.heads = 2, c.head_width = c.width / 2;
+  c.positions.kind = PositionKind::learned, c.kv_heads = c.heads = 2, c.head_width = c.width / 2;
 }
 
 const Kind kKinds[] = {
@@ -74,7 +74,7 @@ TEST_P(HuggingFace, GoesOutAndComesBack) {
 
 TEST_P(HuggingFace, ATakenAwayPermutationShows) {
   ModelConfig config = config_of(GetParam());
-  if (config.positions == PositionKind::learned) GTEST_SKIP() << "nothing is rotated";
+  if (config.learned_positions()) GTEST_SKIP() << "nothing is rotated";
   LoadedModel model = drawn(config), other = drawn(config);
   const auto parts = parts_by_name(other.model);
   for (const auto& [name, view] : parts)
@@ -135,7 +135,7 @@ TEST(HuggingFaceTypes, OtherModelsAreRefusedByName) {
       {[](ModelConfig& c) { as_gpt2(c), c.kv_heads = 1; }, "kv_heads below heads"},
       {[](ModelConfig& c) { as_gpt2(c), c.head_width = 2; }, "head_width ≠ width"},
       {[](ModelConfig& c) { c.mlp = MlpKind::gelu; }, "norm rms and mlp gelu"},
-      {[](ModelConfig& c) { c.positions = PositionKind::learned; }, "positions learned"},
+      {[](ModelConfig& c) { c.positions.kind = PositionKind::learned; }, "positions learned"},
       {[](ModelConfig& c) { c.qk_norm = c.mlp_bias = true; }, "qk_norm and mlp_bias"},
       {[](ModelConfig& c) { c.qk_norm = true, c.attention_bias = AttentionBias::qkv; }, "qk_norm and attention_bias"},
       {[](ModelConfig& c) { c.mlp_bias = true, c.attention_bias = AttentionBias::qkv; },
@@ -170,7 +170,7 @@ TEST(HuggingFaceConfig, EverySpellingOfPlainRotation) {
   for (const auto& [text, base] : spellings) {
     Json json = Json::parse(kLlama);
     json.update(Json::parse(text));
-    EXPECT_EQ(parse_hf_config("c", json, {}).model.rope_base, base) << text;
+    EXPECT_EQ(parse_hf_config("c", json, {}).model.rope.base, base) << text;
   }
 }
 

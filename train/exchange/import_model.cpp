@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/exchange/foreign_model.hpp"
 #include "train/exchange/verify.hpp"
@@ -43,6 +44,7 @@ LoadedModel instantiate(const ForeignModel& from) {
   }
   CheckpointMeta meta;
   meta.model = model_to_json(from.config);
+  meta.rope_fingerprint = position_fingerprint(from.config);
   meta.ends = from.ends;
   meta.version = RW_VERSION;
   if (tokenizer) meta.tokenizer_hash = tokenizer->hash();

@@ -123,7 +123,7 @@ std::vector<MappedTensor> tensor_map(const ModelConfig& config, Naming naming) {
   for (const Part& part : parts) {
     MappedTensor& to = map.emplace_back(MappedTensor{part.name, part.shape, {part.name}});
     if (naming == Naming::gguf) to.name = renamed(part.name, kGguf);
-    if (config.positions == PositionKind::rope && interleaved != wanted && is_rotated(part.name))
+    if (config.rotary() && interleaved != wanted && is_rotated(part.name))
       to.head_rows = config.head_width, to.interleave = wanted;
   }
   return map;

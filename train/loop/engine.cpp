@@ -62,8 +62,7 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   token_ = part(0, o.sequences), target_ = part(o.sequences, o.sequences);
   first_key_ = part(2 * o.sequences, o.sequences);
   position_ = part(3 * o.sequences, o.micro_batch);
-  for (int64_t r = 0; r < o.micro_batch; ++r)
-    for (int64_t t = 0; t < o.length; ++t) position_.as<int32_t>()[r][t] = static_cast<int32_t>(t);
+  count_positions(position_, {});
 
   // The dry run: parameters at addresses that nobody may touch.
   Arena nowhere = Arena::measuring("parameters", o.device);
@@ -128,6 +127,8 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
   const View by_sequence = reshape(nll, {options_.sequences, length});
   for (int64_t at = 0; at < options_.sequences; at += options_.micro_batch) {
     const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
+    if (!ctx.dry && options_.documents && model_.config.rotary())
+      count_positions(rows(position_, 0, count), rows(first_key_, at, count));
     const Draws draws{
         .dropout = model_.config.dropout,
         .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};

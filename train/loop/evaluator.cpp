@@ -23,8 +23,7 @@ Evaluator::Evaluator(Ctx& ctx, const Model& model, int64_t rows, int64_t length)
     : ctx_(ctx), model_(model), rows_(rows), length_(length) {
   for (Buffer* b : {&token_, &target_, &first_key_, &position_}) *b = Buffer(ctx.device, {rows, length}, DType::i32);
   nll_ = Buffer(ctx.device, {rows * length}, accumulator(model.embedding.value.dtype));
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t t = 0; t < length; ++t) position_.view().as<int32_t>()[r][t] = static_cast<int32_t>(t);
+  count_positions(position_, {});
 }
 
 Evaluation Evaluator::run(const EvaluationWindows& windows, bool doc_mask,
@@ -39,6 +38,7 @@ Evaluation Evaluator::run(const EvaluationWindows& windows, bool doc_mask,
   out.targets_by_position.resize(static_cast<size_t>(length_));
   for (uint64_t first = 0; first < windows.count(); first += static_cast<uint64_t>(rows_)) {
     windows.fill(first, doc_mask, fill);
+    if (doc_mask && model_.config.rotary()) count_positions(position_, first_key_);
     model_.evaluate(ctx_, nll_, batch);
     visit_dtype<double, float>(nll_.view().dtype, [&]<class T>() {
       for (size_t i = 0; i < fill.targets.size(); ++i) {

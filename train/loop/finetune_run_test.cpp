@@ -194,7 +194,7 @@ TEST_F(FinetuneRun, FromACheckpointThatNoRunMade) {
 }
 
 TEST_F(FinetuneRun, LearnedPositionsAndLongerOnes) {
-  const fs::path from = parent([](Settings& s) { s.model.positions = PositionKind::learned; });
+  const fs::path from = parent([](Settings& s) { s.model.positions.kind = PositionKind::learned; });
   const TrainingResult whole = Trainer::finetune(options(from, "whole", {{"context", "8"}}), quiet());
   Trainer::finetune(options(from, "cut", {{"context", "8"}}), quiet(3));
   EXPECT_TRUE(state_of(Trainer::resume(folder / "cut", {}, quiet()).checkpoint) == state_of(whole.checkpoint));

@@ -33,10 +33,8 @@ void Generator::dry_run(Ctx& ctx, const Model& model, int64_t context) {
   const auto take = [&](Shape shape, DType dtype) { return nowhere.take(shape, dtype, "generator"); };
   const DType dtype = model.embedding.value.dtype;
   std::vector<KvCache> caches;
-  for (const Block& block : model.blocks) {
-    const Shape shape{context, block.attention.kv_heads * block.attention.head_width};
-    caches.push_back({take(shape, dtype), take(shape, dtype), 0});
-  }
+  for (const Block& block : model.blocks)
+    caches.push_back(model.add_cache(block, context, false, [&](Shape s) { return take(s, dtype); }));
   const View ids = take({1, context}, DType::i32), position = take({1, context}, DType::i32);
   model.decode(ctx, take({1, model.config.vocab}, dtype), {ids, {}, position, {}}, caches);
 }
@@ -45,12 +43,9 @@ Generator::Generator(Ctx& ctx, const Model& model, int64_t context) : ctx_(ctx),
   const DType dtype = model.embedding.value.dtype;
   token_ = Buffer(ctx.device, {1, context}, DType::i32), position_ = Buffer(ctx.device, {1, context}, DType::i32);
   logits_ = Buffer(ctx.device, {1, model.config.vocab}, dtype);
-  for (const Block& block : model.blocks) {
-    const Shape shape{context, block.attention.kv_heads * block.attention.head_width};
-    KvCache cache;
-    for (View* v : {&cache.k, &cache.v}) *v = memory_.emplace_back(ctx.device, shape, dtype).view();
-    caches_.push_back(cache);
-  }
+  for (const Block& block : model.blocks)
+    caches_.push_back(model.add_cache(
+        block, context, false, [&](Shape shape) { return memory_.emplace_back(ctx.device, shape, dtype).view(); }));
 }
 
 std::span<const double> Generator::append(std::span<const int32_t> ids) {

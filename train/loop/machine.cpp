@@ -91,8 +91,7 @@ std::string memory_json(const MemoryPlan& plan) {
 
 double step_flop(const ModelConfig& c, int64_t tokens, int64_t length) {
   // The embedding is looked up, not multiplied; the head is multiplied, whether it is the embedding or not.
-  const int64_t looked_up =
-      (c.tied ? 0 : c.vocab * c.width) + (c.positions == PositionKind::learned ? c.context * c.width : 0);
+  const int64_t looked_up = (c.tied ? 0 : c.vocab * c.width) + (c.learned_positions() ? c.context * c.width : 0);
   const auto multiplied = static_cast<double>(parameter_count(c) - looked_up);
   const auto attention = static_cast<double>(c.layers * length * c.heads * c.head_width);
   return 6 * (multiplied + attention) * static_cast<double>(tokens);
@@ -102,11 +101,9 @@ std::string describe(const ModelConfig& c) {
   char text[256];
   std::snprintf(
       text, sizeof text,
-      "%lld layers × %lld, %lld heads / %lld kv × %lld, hidden %lld, %s, vocab %lld, context %lld · %.2f M parameters",
+      "%lld layers × %lld, %lld heads / %lld kv × %lld, hidden %lld, vocab %lld, context %lld · %.2f M parameters",
       static_cast<long long>(c.layers), static_cast<long long>(c.width), static_cast<long long>(c.heads),
       static_cast<long long>(c.kv_heads), static_cast<long long>(c.head_width), static_cast<long long>(c.hidden),
-      c.positions == PositionKind::rope ? ("rope base " + std::to_string(static_cast<long long>(c.rope_base))).c_str()
-                                        : "learned positions",
       static_cast<long long>(c.vocab), static_cast<long long>(c.context),
       static_cast<double>(parameter_count(c)) / 1e6);
   return text;

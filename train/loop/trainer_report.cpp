@@ -3,6 +3,7 @@
 
 #include "core/base/isa.hpp"
 #include "core/base/parallel.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/config/run_toml.hpp"
 #include "train/config/units.hpp"
@@ -34,6 +35,8 @@ void Trainer::introduce(const char* verb) {
   text << "\nmachine  CPU, " << threads() << " threads, " << isa_name() << " · " << o.dtype << " · seed " << o.seed;
   if (!parent_.empty()) text << "\nparent   " << parent_;
   text << "\nmodel    " << describe(engine_.model().config);
+  text << "\nposition " << position_text(engine_.model().config) << " · fingerprint "
+       << position_fingerprint(engine_.model().config);
   if (const TrainedRanges& ranges = engine_.ranges(); !ranges.frozen.empty())
     text << "\ntrained  " << ranges.trained_count << " of " << ranges.count << " parameters, without " << o.freeze;
   text << "\ndata     " << integer_text(static_cast<int64_t>(data_.train.tokens()), Unit::integer)
@@ -147,6 +150,7 @@ void Trainer::save() {
                 {"data_tokens", static_cast<double>(data_.train.tokens())}};
   if (timed_) meta.state["elapsed"] = elapsed(), meta.state["position"] = timed_->position();
   meta.model = model_to_json(engine_.model().config);
+  meta.rope_fingerprint = position_fingerprint(engine_.model().config);
   meta.settings = to_toml(settings_);
   meta.tokenizer_hash = data_.train.tokenizer_hash();
   meta.command = shell_line(options_.arguments);

@@ -11,14 +11,14 @@ static_assert(Layer<SelfAttention>);
 namespace {
 
 // |x|² / d is far above, or x is of no consequence.
-constexpr double kKeyNormEps = 1e-12;
+constexpr double kKeyNormEps = 1e-14;
 
 // x / |x| is an RMSNorm without gain, divided by √d: with both the scale of attention is λ / d, with one it stays d^-½.
-double scale_of(const ModelConfig& c) {
+double scale_of(const ModelConfig& c, bool log_n) {
   const auto d = static_cast<double>(c.head_width);
   if (c.key_norm != KeyNorm::cosine) return 1 / std::sqrt(d);
   const auto n = static_cast<double>(c.trained());
-  return 4 * std::log(c.positions.log_n == LogN::trained ? n : n / 2) / d;
+  return 4 * std::log(log_n ? n : n / 2) / d;
 }
 
 bool norms_query(KeyNorm kind) { return kind == KeyNorm::query || kind == KeyNorm::cosine; }
@@ -32,7 +32,8 @@ SelfAttention::SelfAttention(const std::string& prefix, const ModelConfig& c, do
       head_width(c.head_width),
       layout(c.rope_layout),
       key_norm(c.key_norm),
-      scale(scale_of(c)),
+      scale(scale_of(c, false)),
+      scale_with_log_n(scale_of(c, resolve_positions(c.positions, c.trained(), c.layers).log_n == LogN::trained)),
       qkv({{prefix + "q_proj", heads * head_width},
            {prefix + "k_proj", kv_heads * head_width},
            {prefix + "v_proj", kv_heads * head_width}},
@@ -51,7 +52,7 @@ View SelfAttention::Heads::both() const {
 
 AttentionOpt SelfAttention::options(const Sequence& sequence, const Turned& turned) const {
   return {.head_width = head_width,
-          .scale = scale,
+          .scale = sequence.layer.scaled ? scale_with_log_n : scale,
           .first_key = sequence.first_key,
           .factor = sequence.layer.scaled ? sequence.factor : CView{},
           .q_far = turned.q_far,

@@ -55,7 +55,7 @@ struct SelfAttention {
   int64_t heads, kv_heads, head_width;
   RopeLayout layout;
   KeyNorm key_norm;
-  double scale;
+  double scale, scale_with_log_n;  // the latter in layers whose queries have a factor
   Linear qkv, out;
   std::vector<Norm> q_norm, k_norm;  // none or one each
 

@@ -60,6 +60,9 @@ struct Model {
   // One cache for each block, of add_cache().
   void decode(Ctx&, View logits, const Batch&, std::vector<KvCache>&) const;
 
+  // What the layers are told of a batch; of_layer() adds what one of them does. Lies in ctx.scratch.
+  Sequence sequence(Ctx&, const Batch&) const;
+  Sequence of_layer(Sequence, int64_t layer, Phase) const;
   // Room for `capacity` tokens of one block; `take` gives memory.
   KvCache add_cache(const Block&, int64_t capacity, bool raw, const std::function<View(Shape)>& take) const;
 
@@ -74,9 +77,6 @@ struct Model {
   Buffer factor_, ones_, index_;
 
   const Param& head_weight() const { return head.empty() ? embedding : head[0]; }
-  // For all layers; of_layer() says what each does.
-  Sequence sequence(Ctx&, const Batch&) const;
-  Sequence of_layer(Sequence, int64_t layer, Phase) const;
   void embed(Ctx&, View stream, const Batch&, const Draws&) const;
   void encode(Ctx&, View normed, const Batch&, Phase) const;
 };

@@ -33,6 +33,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include <random>
 
 #include "core/base/parallel.hpp"
@@ -77,6 +80,18 @@ struct Setup {
     attention_backward(ctx, columns(gradient.view(), 0, heads * d), columns(gradient.view(), heads * d, groups * d),
                        columns(gradient.view(), (heads + groups) * d, groups * d), {}, {}, do_, o, lse, q, k, v, opt);
   }
+  // A far branch with a border, of which rotation beforehand is not a part: it is two passes over q and k.
+  void add_far(int64_t near) {
+    opt.q_far = q_far.view(), opt.k_far = k_far.view(), opt.near = near;
+    for (const Buffer* buffer : {&q_far, &k_far})
+      for (int64_t i = 0; i < buffer->view().rows() * buffer->view().width(); ++i)
+        buffer->view().as<float>().data[i] = product.view().as<float>().data[i];
+  }
+  void two_backward() {
+    attention_backward(ctx, columns(gradient.view(), 0, heads * d), columns(gradient.view(), heads * d, groups * d),
+                       columns(gradient.view(), (heads + groups) * d, groups * d), dq_far, dk_far, do_, o, lse, q, k, v,
+                       opt);
+  }
   double operations(double products) const {
     const double seen =
         static_cast<double>(queries) * (static_cast<double>(keys - queries) + 0.5 * static_cast<double>(queries + 1));
@@ -91,6 +106,8 @@ struct Setup {
   Buffer prefix{{}, {batch, keys, 2 * groups* d}, DType::f32};
   Buffer o{{}, {batch, queries, heads*d}, DType::f32}, do_{{}, {batch, queries, heads*d}, DType::f32};
   Buffer lse{{}, {batch, queries, heads}, DType::f32};
+  Buffer q_far{{}, {batch, queries, heads*d}, DType::f32}, k_far{{}, {batch, keys, groups*d}, DType::f32};
+  Buffer dq_far{{}, {batch, queries, heads*d}, DType::f32}, dk_far{{}, {batch, keys, groups*d}, DType::f32};
   View q = columns(product.view(), 0, heads* d);
   CView k = columns(product.view(), heads*d, groups*d), v = columns(product.view(), (heads + groups) * d, groups*d);
   AttentionOpt opt{.head_width = d, .scale = 1 / std::sqrt(static_cast<double>(d))};
@@ -109,6 +126,30 @@ void backward(benchmark::State& state) {
   state.counters["GFLOP/s"] = benchmark::Counter(setup.operations(5), benchmark::Counter::kIsIterationInvariantRate);
 }
 
+// Forward and backward with two branches over the same with one, in turn: the median of the ratios.
+void branches(benchmark::State& state) {
+  Setup one(state), two(state);
+  two.add_far(state.range(6));
+  const auto seconds = [](auto&& f) {
+    const auto begin = std::chrono::steady_clock::now();
+    f();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  std::vector<double> ratios;
+  for (auto _ : state) {
+    const double of_one = seconds([&] { one.forward(), one.backward(); });
+    ratios.push_back(seconds([&] { two.forward(), two.two_backward(); }) / of_one);
+  }
+  std::ranges::nth_element(ratios, ratios.begin() + static_cast<ptrdiff_t>(ratios.size() / 2));
+  state.counters["two/one"] = ratios[ratios.size() / 2];
+}
+
+void borders(benchmark::internal::Benchmark* b) {
+  for (const int64_t length : {1024, 4096})
+    for (const int64_t near : {length / 4, length / 4 + 1}) b->Args({1, 6, 6, length, length, 64, near});
+  b->Args({1, 6, 2, 1024, 1024, 64, 256})->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+
 void training(benchmark::internal::Benchmark* b) {  // B, H, G, Tq, Tk, d
   b->Args({8, 6, 6, 256, 256, 64})->Args({1, 6, 6, 1024, 1024, 64})->Args({1, 6, 6, 4096, 4096, 64});
   b->Args({1, 12, 4, 1024, 1024, 80})->Args({1, 8, 8, 1024, 1024, 128})->UseRealTime()->Unit(benchmark::kMillisecond);
@@ -120,6 +161,7 @@ void decoding(benchmark::internal::Benchmark* b) {
 BENCHMARK(roof)->UseRealTime();
 BENCHMARK(forward)->Apply(training);
 BENCHMARK(backward)->Apply(training);
+BENCHMARK(branches)->Apply(borders);
 BENCHMARK(forward)->Name("decode")->Apply(decoding);
 
 }  // namespace

@@ -74,7 +74,7 @@ struct KeyTile {
 // time. Along the border of near and far, tiles are short, so that few lane groups need both products.
 template <class F>
 HWY_INLINE void for_key_tiles(const RowTile& rows, F&& f) {
-  constexpr int64_t kBorderTile = 32;
+  constexpr int64_t kBorderTile = 16;
   const size_t end_row = zu(rows.count), last_row = end_row - 1;
   const bool far = rows.call.branches == 2;
   const int64_t near = rows.call.sight.near;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/parallel.hpp"
 #include "core/base/user_error.hpp"
 #include "core/tensor/indices.hpp"
 #include "layers/embedding/embedding.hpp"
@@ -226,6 +227,37 @@ void Model::logits(Ctx& ctx, View out, const Batch& batch) const {
   const View normed = ctx.scratch.take(shape, embedding.value.dtype, "model.normed");
   encode(ctx, normed, batch, Phase::inference);
   gemm_nt(ctx, out, normed, head_weight().value, {}, Grad::overwrite);
+}
+
+void Model::score(Ctx& ctx, View nll, View correct, const Batch& batch) const {
+  const int64_t count = nll.width(), length = batch.token.width();
+  RW_CHECK(batch.token.shape.rank == 2 && batch.token.rows() == 1 && count <= length, batch.token, nll);
+  RW_CHECK(nll.dtype == DType::f64 && correct.dtype == DType::i32 && correct.shape == nll.shape, nll, correct);
+  check_indices(__func__, "target", ctx, columns(batch.target, length - count, count), config.vocab);
+  const ArenaScope scope(ctx.scratch);
+  const DType dtype = embedding.value.dtype;
+  const View normed = ctx.scratch.take({1, length, config.width}, dtype, "model.normed");
+  encode(ctx, normed, batch, Phase::inference);
+  const int64_t chunk = loss_chunk_rows(count, config.vocab, dtype);
+  const View logits = ctx.scratch.take({chunk, config.vocab}, dtype, "model.logits");
+  for (int64_t first = 0; first < count; first += chunk) {
+    const int64_t n = std::min(chunk, count - first), at = length - count + first;
+    gemm_nt(ctx, rows(logits, 0, n), rows(normed, at, n), head_weight().value, {}, Grad::overwrite);
+    if (ctx.dry) continue;
+    visit_dtype<double, float>(dtype, [&]<class T>() {
+      parallel_for(n, [&](int64_t r) {
+        const T* row = logits.as<T>()[r];
+        const T* best = std::max_element(row, row + config.vocab);
+        double sum = 0;
+        for (int64_t v = 0; v < config.vocab; ++v)
+          sum += std::exp(static_cast<double>(row[v]) - static_cast<double>(*best));
+        const int32_t target = batch.target.as<int32_t>().data[at + r];
+        nll.as<double>().data[first + r] =
+            std::log(sum) + static_cast<double>(*best) - static_cast<double>(row[target]);
+        correct.as<int32_t>().data[first + r] = best - row == target;
+      });
+    });
+  }
 }
 
 void Model::decode(Ctx& ctx, View out, const Batch& batch, std::vector<KvCache>& caches) const {

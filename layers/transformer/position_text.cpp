@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/file/hash.hpp"
+#include "layers/rotary/base_bound.hpp"
 #include "layers/rotary/words.hpp"
 
 namespace rw {
@@ -43,6 +44,20 @@ std::string position_text(const ModelConfig& c) {
   return out;
 }
 
+std::vector<std::string> position_advice(const ModelConfig& c, int64_t length) {
+  const PositionConfig p = resolve_positions(c.positions, c.trained(), c.layers);
+  std::vector<std::string> out = position_warnings(p, c.trained(), c.layers, length);
+  if (p.kind != PositionKind::rope && p.kind != PositionKind::inverse_leaky) return out;
+  const Frequencies f = rope_frequencies(c.rope, c.head_width, c.trained(), length);
+  const int64_t still = c.head_width - 2 * static_cast<int64_t>(f.theta.size());
+  const int64_t usable = rope_usable_length(f.theta, length, still);
+  if (usable < length)
+    out.push_back(words("rope_base ", c.rope.base, " tells similar tokens from others up to a distance of ", usable,
+                        ", and the context is ", length, ": ropewalk base --context ", length, " --head-dim ",
+                        c.head_width));
+  return out;
+}
+
 std::string position_fingerprint(const ModelConfig& c) {
   const PositionConfig p = resolve_positions(c.positions, c.trained(), c.layers);
   std::string text = words("v1 ", c.learned_positions(), ' ', c.rotary() ? static_cast<int>(c.rope_layout) : -1, ' ',
@@ -66,7 +81,7 @@ std::string position_fingerprint(const ModelConfig& c) {
     far |= layer.near >= 0;
   }
   for (int64_t i = 1; i <= 8 * trained; i = i * 5 / 4 + 1) {
-    number(query_factor(p, trained, i));
+    if (p.log_n != LogN::off) number(query_factor(p, trained, i));
     if (far) number(far_query(p, Phase::inference, i)), number(far_key(p, Phase::inference, i));
   }
   return hash_of(std::as_bytes(std::span(text))).substr(0, 16);

@@ -1,6 +1,7 @@
 // The positions of a model in words, and as a fingerprint: the proof of what is in effect.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "layers/transformer/config.hpp"
 
@@ -14,5 +15,9 @@ std::string position_text(const ModelConfig&);
 // factors of queries, norms without gain, and the layout of pairs. Numbers count to 9 digits, so that another library
 // of elementary functions gives the same. Equal configurations that are written differently have equal fingerprints.
 std::string position_fingerprint(const ModelConfig&);
+
+// What is legal and against the advice of a source, for texts of `length`: position_warnings, and a base whose usable
+// length (base_bound.hpp) is below it. One line each.
+std::vector<std::string> position_advice(const ModelConfig&, int64_t length);
 
 }  // namespace rw

@@ -4,6 +4,7 @@
 #include "core/file/atomic.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
+#include "train/cli/context_sweep.hpp"
 #include "train/cli/position_options.hpp"
 #include "train/loop/evaluator.hpp"
 #include "train/loop/machine.hpp"
@@ -21,6 +22,7 @@ struct Eval {
   int64_t context = 0, stride = 0, micro_batch = 8, tokens = 0;
   bool doc_mask = true;
   PositionOptions positions;
+  ContextSweep sweep;
 
   void add_options(CLI::App& app) {
     app.add_option("CHECKPOINT", checkpoint, "a run, its checkpoints, or one of them")->required();
@@ -34,6 +36,7 @@ struct Eval {
     add_number(app, "--tokens", tokens, Unit::count, "about so many targets, spread evenly; 0: all");
     add_number(app, "--micro-batch", micro_batch, Unit::integer, "windows at a time");
     app.add_flag("--doc-mask,!--no-doc-mask", doc_mask, "attention stays inside documents (the default)");
+    sweep.add_options(app);
     positions.add(app);
   }
 
@@ -67,6 +70,11 @@ struct Eval {
                           " tokens), the model has " + loaded.meta.tokenizer_hash + " (" +
                           std::to_string(config.vocab) + ")\nprepare again: ropewalk data prepare --tokenizer " +
                           checkpoint + " --out FOLDER ...");
+    if (sweep.wanted()) {
+      if (set.corpora().size() > 1)
+        throw UserError(Exit::usage, "--context-sweep is for one corpus", "give one --data");
+      return sweep.run(global, loaded, set.corpora().front().data);
+    }
     if (!per_token.empty() && set.corpora().size() > 1)
       throw UserError(Exit::usage, "--per-token is for one corpus", "give one --data");
 
@@ -129,7 +137,9 @@ Command eval_command() {
   return make_command<Eval>("eval", "loss, perplexity and bits per byte of a model on a text",
                             "ropewalk eval runs/first --data data\nropewalk eval runs/first --data data --stride 64\n"
                             "ropewalk eval runs/first --data data --per-token nll.npy\n"
-                            "ropewalk eval runs/first --data data --context 4k --positions rerope --window 256\n");
+                            "ropewalk eval runs/first --data data --context 4k --positions rerope --window 256\n"
+                            "ropewalk eval runs/first --data data --context-sweep 512,1k,2k --system 'rope=yarn' "
+                            "--system 'positions=rerope log_n=beyond'\n");
 }
 
 }  // namespace rw::cli

@@ -49,6 +49,7 @@ void Trainer::introduce(const char* verb) {
   text << "\nmemory   " << memory_line(engine_.memory());
   if (!folder_.moved_aside().empty()) text << "\nan earlier run is now " << folder_.moved_aside().string();
   progress_->note(text.str());
+  for (const std::string& line : position_advice(engine_.model().config, o.length)) progress_->warning(line);
   if (step_ == 0) events_->text("config", 0, "```\n" + to_toml(settings_) + "```");
 }
 

@@ -2,12 +2,14 @@
 #include <algorithm>
 
 #include "core/base/parallel.hpp"
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/checkpoint/parent.hpp"
 #include "train/config/finetune.hpp"
 #include "train/config/run_toml.hpp"
 #include "train/config/validate.hpp"
+#include "train/loop/extension.hpp"
 #include "train/loop/machine.hpp"
 #include "train/loop/trainer.hpp"
 
@@ -58,6 +60,8 @@ struct Trainer::Start {
   MemoryPlan plan;
   std::optional<LoadedModel> parent;
 
+  std::string proof();  // of an extension of the parent's positions; empty if there is none
+
   static Start pretrain(Resolved settings);
   static Start finetune(const FinetuneOptions& options);
 };
@@ -82,6 +86,16 @@ Trainer::Start Trainer::Start::finetune(const FinetuneOptions& options) {
   return {std::move(s.resolved), s.model, std::move(data), plan, std::move(parent)};
 }
 
+std::string Trainer::Start::proof() {
+  if (position_fingerprint(parent->model.config) == position_fingerprint(model)) return "";
+  const int64_t length = settings.settings.model.context;
+  for (const DataSet* set : {data.val ? &*data.val : nullptr, &data.train})
+    for (const Corpus& corpus : set ? std::span<const Corpus>(set->corpora()) : std::span<const Corpus>())
+      if (static_cast<int64_t>(corpus.data.size()) > length)
+        return prove_extension(parent->model, model, corpus.data, length).text();
+  return "";
+}
+
 MemoryPlan Trainer::dry_run(Resolved settings) { return Start::pretrain(std::move(settings)).plan; }
 MemoryPlan Trainer::dry_run(const FinetuneOptions& options) { return Start::finetune(options).plan; }
 
@@ -97,6 +111,7 @@ TrainingResult Trainer::begin(Start start, const TrainerOptions& options) {
   if (run.out.empty()) throw UserError(Exit::usage, "no run folder is given", "--out runs/NAME");
   std::string parent;
   if (start.parent) parent = to_text(parent_of(start.parent->folder, start.parent->meta.step));
+  const std::string proof = start.parent ? start.proof() : "";
   RunFolder folder = RunFolder::create(run.out, run.overwrite);
   Trainer trainer(std::move(start.settings), start.model, std::move(start.data), std::move(folder), options);
   if (trainer.total_ == 0) trainer.total_ = trainer.measured_length();
@@ -111,6 +126,7 @@ TrainingResult Trainer::begin(Start start, const TrainerOptions& options) {
   if (trainer.data_.tokenizer) trainer.folder_.write_tokenizer(std::array{trainer.data_.tokenizer->file()});
   trainer.introduce(parent.empty() ? "new run" : "fine-tuning");
   for (const std::string& why : skipped) trainer.progress_->warning("passed over " + why);
+  if (!proof.empty()) trainer.progress_->note("extended " + proof);
   if (!parent.empty() && trainer.evaluator_) {  // what it begins with
     trainer.try_evaluation();
     trainer.append_metrics();

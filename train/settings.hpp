@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "layers/rotary/drawn_positions.hpp"
 #include "layers/transformer/config.hpp"
 #include "optim/schedule.hpp"
 
@@ -30,6 +31,8 @@ struct Settings {
     int64_t batch = 0;        // tokens of one optimizer step
     int64_t micro_batch = 0;  // sequences of one forward; 0: as many as fit the batch, at most 8
     int64_t seed = 1;
+    PositionDraw draw_positions = PositionDraw::none;
+    int64_t position_range = 0;  // of drawn positions
     Recompute recompute = Recompute::none;
     DType dtype = DType::f32;  // f32, f64
     std::string device = "cpu";

@@ -129,6 +129,26 @@ void check_train(Checker& check, const Settings& s) {
                         " sequences of a step",
                     "they are batch / context = " + std::to_string(t.batch) + " / " + std::to_string(context));
   }
+  if (t.draw_positions == PositionDraw::none) {
+    check.require(t.position_range == 0, check.show("position_range") + " is of no use",
+                  "it goes with --draw-positions random or pose");
+  } else {
+    check.require(t.position_range >= context, check.show("position_range") + " is below " + check.show("context"),
+                  "give the context that the model is to reach, as --position-range " + std::to_string(8 * context));
+    check.at_most("position_range", t.position_range, kMostPositions);
+    check.require(s.model.rotary(),
+                  check.show("draw_positions") + " wants rotary positions, not " + check.show("positions"),
+                  "leave it out");
+    const bool sound = s.model.rotary() && context >= 1 && s.model.layers >= 1 && s.model.trained_context >= 0;
+    const PositionConfig p =
+        sound ? resolve_positions(s.model.positions, s.model.trained(), s.model.layers) : s.model.positions;
+    for (int64_t l = 0; sound && l < s.model.layers; ++l) {
+      if (layer_positions(p, l, s.model.layers, Phase::training).near < 0) continue;
+      check.require(false, check.show("draw_positions") + " and " + check.show("positions"),
+                    "near and far are told apart by consecutive positions; give one of the two");
+      break;
+    }
+  }
   check.at_least("seed", t.seed, int64_t{0});
   check.at_least("threads", t.threads, int64_t{0});
   check.at_most("threads", t.threads, kMostThreads);

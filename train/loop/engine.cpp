@@ -53,7 +53,9 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const EngineOptions& o = options_;
   RW_CHECK(o.sequences > 0 && o.micro_batch > 0 && o.length > 0, o.sequences, o.micro_batch, o.length);
   options_.micro_batch = std::min(o.micro_batch, o.sequences);
-  model_.prepare_positions(o.device, o.dtype, o.length);
+  const bool drawn = o.draw_positions != PositionDraw::none;
+  RW_CHECK(!drawn || (o.position_range >= o.length && model_.config.rotary()), o.position_range, o.length);
+  model_.prepare_positions(o.device, o.dtype, drawn ? o.position_range : o.length);
 
   // Token views: token, target, first_key, and the positions of a micro-batch.
   const int64_t rows_of_tokens = 3 * o.sequences + o.micro_batch;
@@ -129,6 +131,11 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
     const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
     if (!ctx.dry && options_.documents && model_.config.rotary())
       count_positions(rows(position_, 0, count), rows(first_key_, at, count));
+    for (int64_t r = 0; !ctx.dry && options_.draw_positions != PositionDraw::none && r < count; ++r)
+      draw_positions(
+          std::span(position_.as<int32_t>()[r], static_cast<size_t>(length)), options_.draw_positions,
+          options_.position_range,
+          {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at + r)});
     const Draws draws{
         .dropout = model_.config.dropout,
         .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};

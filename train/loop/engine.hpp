@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "layers/parameters.hpp"
+#include "layers/rotary/drawn_positions.hpp"
 #include "layers/transformer/model.hpp"
 #include "train/checkpoint/checkpoint.hpp"
 #include "train/loop/trained_ranges.hpp"
@@ -25,6 +26,8 @@ struct EngineOptions {
   int64_t micro_batch = 1;  // sequences of one forward; need not divide S
   int64_t length = 1;       // T
   bool documents = true;    // attention stays inside documents: first_key is obeyed
+  PositionDraw draw_positions = PositionDraw::none;
+  int64_t position_range = 0;  // of drawn positions; at least length
   Recompute recompute = Recompute::none;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
   uint64_t seed = 1;

@@ -62,6 +62,24 @@ TEST(Engine, HowAStepIsCutChangesOnlyRounding) {
   }
 }
 
+TEST(Engine, DrawnPositionsDependOnTheSampleOnly) {
+  std::vector<std::vector<double>> all;
+  for (const PositionDraw kind : {PositionDraw::none, PositionDraw::random, PositionDraw::pose}) {
+    EngineOptions o = options(DType::f64);
+    o.draw_positions = kind, o.position_range = kind == PositionDraw::none ? 0 : 50;
+    const auto cut = trained(tiny_config(), o);
+    o.micro_batch = 5;
+    EXPECT_LE(relative_distance(cut, trained(tiny_config(), o)), 1e-12);
+    for (const auto& other : all) EXPECT_GT(relative_distance(cut, other), 1e-6);
+    all.push_back(cut);
+    if (kind == PositionDraw::none) continue;
+    o.position_range = o.length;  // no room: as they are
+    EngineOptions plain = o;
+    plain.draw_positions = PositionDraw::none, plain.position_range = 0, plain.documents = o.documents = false;
+    EXPECT_EQ(trained(tiny_config(), o), trained(tiny_config(), plain));
+  }
+}
+
 TEST(Engine, AStepIsAdamWOnTheMeanOfAllTargets) {
   Engine engine(tiny_config(), options(DType::f64));
   engine.initialise();

@@ -14,6 +14,8 @@ EngineOptions engine_options(const Settings& s) {
               s.train.micro_batch > 0 ? std::min(s.train.micro_batch, sequences) : std::min<int64_t>(sequences, 8),
           .length = s.model.context,
           .documents = s.data.doc_mask,
+          .draw_positions = s.train.draw_positions,
+          .position_range = s.train.position_range,
           .recompute = s.train.recompute,
           .beta1 = s.optimizer.beta1,
           .beta2 = s.optimizer.beta2,

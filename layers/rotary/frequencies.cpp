@@ -31,8 +31,6 @@ std::vector<double> series(double base, int64_t d, int64_t pairs) {
   return theta;
 }
 
-double ntk_aware_base(double base, int64_t d, double factor) { return base * std::pow(factor, real(d) / real(d - 2)); }
-
 std::vector<double> frequencies(const RopeConfig& config, int64_t head_width, int64_t trained, int64_t length) {
   const int64_t d = rotated_width(config, head_width), h = d / 2;
   const double s = config.factor;
@@ -130,6 +128,8 @@ std::string longrope_problem(const RopeConfig& config, int64_t d, int64_t traine
 }
 
 }  // namespace
+
+double ntk_aware_base(double base, int64_t d, double factor) { return base * std::pow(factor, real(d) / real(d - 2)); }
 
 std::string_view rope_rule_name(RopeRule rule) { return kNames[static_cast<size_t>(rule)]; }
 

@@ -81,6 +81,9 @@ std::string_view rope_rule_name(RopeRule);
 // θ and m depend on the length of the text.
 constexpr bool depends_on_length(RopeRule rule) { return rule == RopeRule::dynamic || rule == RopeRule::longrope; }
 
+// base · s^(d / (d - 2)), d ≥ 4
+double ntk_aware_base(double base, int64_t d, double factor);
+
 // d: share · head_width, rounded down; the whole head for proportional.
 int64_t rotated_width(const RopeConfig&, int64_t head_width);
 

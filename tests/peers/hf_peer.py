@@ -30,14 +30,6 @@ KINDS = {
              "--mlp-bias", "--positions", "learned"],
 }
 IDS = [(7 * i * i + 3 * i + 11) % 256 for i in range(CONTEXT)]
-ROPE_TYPES = {
-    "linear": {"factor": 2.0},
-    "dynamic": {"factor": 2.0},
-    "yarn": {"factor": 2.0, "original_max_position_embeddings": 16},
-    "llama3": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
-    "longrope": {"factor": 2.0, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4,
-                 "original_max_position_embeddings": 16},
-}
 
 
 def theirs(folder, dtype=torch.float32):
@@ -173,21 +165,6 @@ class HuggingFace(InFolder):
             expected.append(torch.nn.functional.cross_entropy(rows, window[1:], reduction="none").numpy())
         numpy.testing.assert_allclose(nll, numpy.concatenate(expected), rtol=1e-4, atol=1e-5)
         self.assertAlmostEqual(told["loss"], float(nll.mean()), places=5)
-
-    def test_other_rotations_are_refused_by_name(self):
-        for kind, fields in ROPE_TYPES.items():
-            with self.subTest(kind):
-                folder = self.folder / kind
-                model = random_model("llama")
-                model.save_pretrained(folder)
-                config = json.loads((folder / "config.json").read_text())
-                for spelling in ({"rope_scaling": {"type": kind, **fields}},
-                                 {"rope_scaling": {"rope_type": kind, **fields}},
-                                 {"rope_parameters": {"rope_type": kind, "rope_theta": 10000.0, **fields}}):
-                    (folder / "config.json").write_text(json.dumps({**config, **spelling}))
-                    with self.assertRaisesRegex(RuntimeError, f"rope_type '{kind}'"):
-                        ropewalk("import", "hf", folder, "--out", self.folder / "refused")
-                self.assertFalse((self.folder / "refused").exists())
 
 
 if __name__ == "__main__":

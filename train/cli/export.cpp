@@ -1,11 +1,13 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/parent.hpp"
 #include "train/cli/command.hpp"
 #include "train/cli/text_options.hpp"
 #include "train/exchange/export_gguf.hpp"
 #include "train/exchange/foreign_model.hpp"
+#include "train/exchange/hf_positions.hpp"
 #include "train/exchange/verify.hpp"
 #include "train/exchange/write_hf.hpp"
 #include "train/loop/run_folder.hpp"
@@ -60,21 +62,49 @@ struct TypedExport : Export {
 };
 
 struct ExportHf : TypedExport {
+  bool as_base = false;
+
+  void add_options(CLI::App& app) {
+    TypedExport::add_options(app);
+    app.add_flag("--as-base-rope", as_base,
+                 "where Hugging Face has no key for the positions: export the plain rotary model with these weights");
+  }
+
+  // Positions that have no key are taken away, said aloud.
+  std::string take_base(LoadedModel& loaded) const {
+    const ModelConfig& config = loaded.model.config;
+    if (!as_base || hf_positions_problem(config).empty()) return "";
+    const ModelConfig base = as_base_rope(config);
+    const std::string lost = position_text(config);
+    loaded.model.change_positions(base);
+    print_warning("the exported model is without its positions: " + lost + "\nit computes " + position_text(base) +
+                  ", which is another model");
+    return lost;
+  }
+
   Exit run(const Global& global) {
-    const HfExport wanted = options();
+    HfExport wanted = options();
     LoadedModel loaded = load(checkpoint);
+    wanted.lost = take_base(loaded);
+    const ModelConfig& config = loaded.model.config;
     write_hf(loaded, out, wanted);
-    const LoadedModel again = instantiate(read_hf(out));
+    LoadedModel again = instantiate(read_hf(out));
     const LogitDifference difference = compare_logits(loaded.model, again.model);
     const std::string verified = verdict(difference, most_difference(wanted.type));
     if (global.json) {
       nlohmann::ordered_json json = {{"folder", out}};
       json.update(to_json(difference));
+      json["transformers"] = hf_versions(config);
+      if (!wanted.lost.empty()) json["lost"] = wanted.lost;
       print(json.dump() + "\n");
       return Exit::ok;
     }
     print("wrote    " + out + " (" + file_names(out) + ")\nverify   read again and " + verified +
-          "\nconfig   for transformers 4.43 and later, and 5\n");
+          "\nconfig   for transformers " + hf_versions(config) + "\n");
+    if (as_base && wanted.lost.empty()) print("note     --as-base-rope was not needed: nothing is lost\n");
+    if (config.rope.rule == RopeRule::dynamic && config.trained() != config.context)
+      print("note     max_position_embeddings is " + std::to_string(config.trained()) +
+            ", the trained length, because dynamic scaling begins there; longer texts may be given\n");
     if (!loaded.tokenizer) print_warning("the checkpoint has no tokenizer: none was written");
     if (loaded.model.config.dropout > 0)
       print("note     dropout " + std::to_string(loaded.model.config.dropout) +
@@ -175,7 +205,8 @@ struct Convert : Export {
 Command export_hf_command() {
   return make_command<ExportHf>(
       "export hf", "a folder that Hugging Face transformers opens",
-      "ropewalk export hf runs/first --out first-hf\nropewalk export hf runs/first --dtype bf16 --out first-hf\n");
+      "ropewalk export hf runs/first --out first-hf\nropewalk export hf runs/first --dtype bf16 --out first-hf\n"
+      "ropewalk export hf runs/leaky --as-base-rope --out first-hf\n");
 }
 Command export_gguf_command() {
   return make_command<ExportGguf>("export gguf", "one file that llama.cpp and its kin open",

@@ -1,118 +1,17 @@
 #include "train/exchange/hf_config.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <set>
 
-#include "core/base/check.hpp"
 #include "core/base/user_error.hpp"
-#include "layers/transformer/position_text.hpp"
+#include "train/exchange/hf_positions.hpp"
+#include "train/exchange/json_keys.hpp"
 
 namespace rw {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr int64_t kMostSize = int64_t{1} << 28;  // so that products of three fit
-
-// Takes keys out one by one; what is left at the end was not understood.
-class Keys {
- public:
-  Keys(std::string name, const Json& json) : name_(std::move(name)), json_(json) {
-    if (!json.is_object()) throw UserError(Exit::data, name_ + " is not a JSON object");
-    for (const auto& [key, value] : json.items()) left_.insert(key);
-  }
-
-  UserError bad(const std::string& key, const std::string& why) const {
-    const std::string value = json_.contains(key) ? json_[key].dump() : "missing";
-    return UserError(Exit::data, name_ + ": " + key + " is " + (value.size() > 80 ? value.substr(0, 80) + "…" : value),
-                     why);
-  }
-
-  // The value; null if the key is absent or null.
-  const Json& take(const std::string& key) {
-    static const Json null;
-    left_.erase(key);
-    return json_.contains(key) ? json_[key] : null;
-  }
-
-  int64_t size(const std::string& key, int64_t otherwise = 0) {
-    const Json& value = take(key);
-    if (value.is_null() && otherwise > 0) return otherwise;
-    if (!value.is_number_integer() || value < 1 || value > kMostSize) throw bad(key, "a whole number from 1 is wanted");
-    return value.get<int64_t>();
-  }
-  double number(const std::string& key, double otherwise) {
-    const Json& value = take(key);
-    if (value.is_null()) return otherwise;
-    if (!value.is_number() || !(value.get<double>() > 0)) throw bad(key, "a number above 0 is wanted");
-    return value.get<double>();
-  }
-  bool flag(const std::string& key, bool otherwise) {
-    const Json& value = take(key);
-    if (value.is_null()) return otherwise;
-    if (!value.is_boolean()) throw bad(key, "true or false is wanted");
-    return value.get<bool>();
-  }
-  std::string text(const std::string& key) {
-    const Json& value = take(key);
-    return value.is_string() ? value.get<std::string>() : "";
-  }
-
-  // What Ropewalk computes only with this one value.
-  void must_be(const std::string& key, const Json& only, const std::string& why) {
-    const Json& value = take(key);
-    if (!value.is_null() && value != only) throw bad(key, why);
-  }
-  // Names, training settings and hints of other programs: they change nothing of what is computed.
-  void harmless(std::initializer_list<const char*> keys) {
-    for (const char* key : keys) left_.erase(key);
-  }
-  void done(const std::vector<std::string>& ignored) {
-    for (const std::string& key : ignored)
-      if (!left_.erase(key))
-        throw UserError(Exit::usage, "--ignore-key " + key, "config.json has no such key, or it is known and obeyed");
-    if (!left_.empty())
-      throw bad(*left_.begin(), "Ropewalk does not know what this key asks for\nif it changes nothing:  --ignore-key " +
-                                    *left_.begin());
-  }
-
- private:
-  std::string name_;
-  const Json& json_;
-  std::set<std::string> left_;
-};
-
-// rope_parameters (transformers 5), or rope_theta and rope_scaling (4): plain rotation only.
-double take_rope_base(Keys& keys, const std::string& name) {
-  double base = keys.number("rope_theta", 10000);
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    const Json& json = keys.take(key);
-    if (json.is_null()) continue;
-    if (!json.is_object()) throw keys.bad(key, "an object or null is wanted");
-    Keys rope(name + ": " + key, json);
-    const std::string old = rope.text("type"), type = rope.text("rope_type");
-    for (const std::string& kind : {old, type})
-      if (!kind.empty() && kind != "default")
-        throw keys.bad(key, "rope_type '" + kind + "' is not known yet: only plain rotation, 'default', is");
-    base = rope.number("rope_theta", base);
-    rope.must_be("partial_rotary_factor", 1.0, "only heads that are rotated as a whole are known");
-    rope.done({});
-  }
-  keys.must_be("partial_rotary_factor", 1.0, "only heads that are rotated as a whole are known");
-  if (!(base > 1) || !std::isfinite(base)) throw keys.bad("rope_theta", "a finite number above 1 is wanted");
-  return base;
-}
-
-void take_layer_types(Keys& keys) {
-  keys.must_be("use_sliding_window", false, "sliding windows are not known");
-  const Json& types = keys.take("layer_types");
-  if (types.is_null()) return;
-  if (!types.is_array() || !std::ranges::all_of(types, [](const Json& t) { return t == "full_attention"; }))
-    throw keys.bad("layer_types", "only full_attention is known");
-}
-
-ModelConfig parse_llama(Keys& keys, const std::string& name, const std::string& type) {
+ModelConfig parse_llama(JsonKeys& keys, const std::string& name, const std::string& type) {
   ModelConfig m;
   m.vocab = keys.size("vocab_size");
   m.layers = keys.size("num_hidden_layers");
@@ -126,7 +25,6 @@ ModelConfig parse_llama(Keys& keys, const std::string& name, const std::string& 
   m.tied = keys.flag("tie_word_embeddings", false);
   m.norm_eps = keys.number("rms_norm_eps", 1e-6);
   keys.must_be("hidden_act", "silu", "only silu is known here");
-  m.rope.base = take_rope_base(keys, name);
   if (type == "qwen2") {
     m.attention_bias = AttentionBias::qkv;
     keys.must_be("attention_bias", true, "Qwen2 always has biases");
@@ -138,14 +36,14 @@ ModelConfig parse_llama(Keys& keys, const std::string& name, const std::string& 
   else
     keys.must_be("mlp_bias", false, "the architecture has no such biases");
   m.qk_norm = type == "qwen3";
-  take_layer_types(keys);
   keys.must_be("rope_interleaved", false, "rotary pairs (2c, 2c + 1) are not known in config.json");
-  keys.harmless({"sliding_window", "max_window_layers", "attention_dropout", "pretraining_tp", "is_llama_config"});
+  keys.harmless({"attention_dropout", "pretraining_tp", "is_llama_config"});
   if (m.head_width % 2 != 0) throw keys.bad("head_dim", "rotation needs an even width of heads");
+  take_hf_positions(keys, name, type, m);
   return m;
 }
 
-ModelConfig parse_gpt2(Keys& keys) {
+ModelConfig parse_gpt2(JsonKeys& keys) {
   ModelConfig m;
   m.vocab = keys.size("vocab_size");
   m.layers = keys.size("n_layer");
@@ -174,7 +72,7 @@ ModelConfig parse_gpt2(Keys& keys) {
   return m;
 }
 
-std::vector<int64_t> take_ends(Keys& keys, int64_t vocab) {
+std::vector<int64_t> take_ends(JsonKeys& keys, int64_t vocab) {
   const Json& json = keys.take("eos_token_id");
   std::vector<int64_t> ends;
   for (const Json& id : json.is_array() ? json : json.is_null() ? Json::array() : Json::array({json})) {
@@ -188,7 +86,7 @@ std::vector<int64_t> take_ends(Keys& keys, int64_t vocab) {
 }  // namespace
 
 HfConfig parse_hf_config(const std::string& name, const Json& json, const std::vector<std::string>& ignored) {
-  Keys keys(name, json);
+  JsonKeys keys(name, json);
   const std::string type = keys.text("model_type");
   HfConfig out;
   if (type == "llama" || type == "qwen2" || type == "qwen3")
@@ -235,8 +133,11 @@ std::string hf_architecture(const ModelConfig& m) {
   }
   const std::string why = "with RMSNorm there are Llama, Qwen2 and Qwen3, which have ";
   if (m.mlp != MlpKind::swiglu) throw refuse("norm rms and mlp gelu", why + "mlp swiglu");
-  if (!m.rotary()) throw refuse("norm rms and positions learned", why + "positions rope");
-  if (!m.plain_rope()) throw refuse("positions " + position_text(m), why + "plain rotary positions");
+  if (m.learned_positions()) throw refuse("norm rms and positions learned", why + "positions rope");
+  if (const std::string problem = hf_positions_problem(m); !problem.empty())
+    throw UserError(Exit::usage, "Hugging Face has no " + problem,
+                    "its rope types are default, linear, dynamic, yarn, llama3, longrope and proportional\n"
+                    "to export the weights as the plain rotary model, and lose this:  --as-base-rope");
   if (m.qk_norm && m.mlp_bias) throw refuse("qk_norm and mlp_bias", "Qwen3 has qk_norm, but no mlp_bias");
   if (m.attention_bias == AttentionBias::qkv) {
     if (m.qk_norm) throw refuse("qk_norm and attention_bias qkv", "Qwen3 has attention_bias none or all");
@@ -250,8 +151,8 @@ std::string hf_architecture(const ModelConfig& m) {
   return "LlamaForCausalLM";
 }
 
-nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std::vector<int64_t>& ends,
-                                 ValueType type) {
+nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std::vector<int64_t>& ends, ValueType type,
+                                 const std::string& lost) {
   const std::string architecture = hf_architecture(m);
   const char* const dtype = type == ValueType::f16 ? "float16" : type == ValueType::bf16 ? "bfloat16" : "float32";
   nlohmann::ordered_json eos = ends.empty() ? nlohmann::ordered_json(begin) : nlohmann::ordered_json(ends);
@@ -281,15 +182,11 @@ nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std:
                  {"num_key_value_heads", m.kv_heads},
                  {"head_dim", m.head_width},
                  {"hidden_act", "silu"},
-                 {"max_position_embeddings", m.context},
                  {"rms_norm_eps", m.norm_eps},
                  {"attention_dropout", 0.0}});
     if (architecture == "LlamaForCausalLM") json["mlp_bias"] = m.mlp_bias;
     if (architecture != "Qwen2ForCausalLM") json["attention_bias"] = m.attention_bias == AttentionBias::all;
-    if (architecture != "LlamaForCausalLM") json["use_sliding_window"] = false;
-    json["rope_theta"] = m.rope.base;
-    json["rope_scaling"] = nullptr;
-    json["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", m.rope.base}};
+    json.update(hf_positions(m));
   }
   json.update({{"initializer_range", 0.02},
                {"tie_word_embeddings", m.tied},
@@ -298,6 +195,7 @@ nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std:
                {"eos_token_id", eos},
                {"pad_token_id", nullptr},
                {"transformers_version", "5.0.0"}});
+  if (!lost.empty()) json["ropewalk"] = {{"positions", lost}};
   return json;
 }
 

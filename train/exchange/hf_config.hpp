@@ -22,14 +22,16 @@ HfConfig parse_hf_config(const std::string& name, const nlohmann::json& json, co
 // The architecture that computes what the model does. Throws UserError(Exit::usage), naming the setting, if
 // Hugging Face has none.
 //   LlamaForCausalLM    rms, swiglu, rope; attention_bias none or all; mlp_bias
+//                       (positions of these three: hf_positions.hpp)
 //   Qwen2ForCausalLM    rms, swiglu, rope; attention_bias qkv
 //   Qwen3ForCausalLM    rms, swiglu, rope, qk_norm; attention_bias none or all
 //   GPT2LMHeadModel     layer, gelu or gelu_tanh, learned, attention_bias all, mlp_bias, heads · head_width = width
 std::string hf_architecture(const ModelConfig& model);
 inline Naming hf_naming(const ModelConfig& m) { return m.norm == NormKind::layer ? Naming::gpt2 : Naming::llama; }
 
-// config.json, read alike by transformers 4.43 and later and by 5. begin: the id that begins a document.
+// config.json, read alike by the transformers of hf_versions. begin: the id that begins a document. lost: positions of
+// ours that it is without, as a remark; or empty.
 nlohmann::ordered_json hf_config(const ModelConfig& model, int64_t begin, const std::vector<int64_t>& ends,
-                                 ValueType type);
+                                 ValueType type, const std::string& lost);
 
 }  // namespace rw

@@ -156,24 +156,6 @@ const char* const kLlama =
     R"("num_attention_heads":2,"max_position_embeddings":16})";
 const char* const kGpt2 = R"({"model_type":"gpt2","vocab_size":8,"n_embd":8,"n_layer":1,"n_head":2,"n_positions":16})";
 
-TEST(HuggingFaceConfig, EverySpellingOfPlainRotation) {
-  const std::pair<const char*, double> spellings[] = {
-      {"{}", 10000},
-      {R"({"rope_theta": 500000})", 500000},
-      {R"({"rope_theta": 5e5, "rope_scaling": null})", 500000},
-      {R"({"rope_theta": 5e5, "rope_scaling": {"rope_type": "default"}})", 500000},
-      {R"({"rope_theta": 5e5, "rope_scaling": {"type": "default"}})", 500000},
-      {R"({"rope_parameters": {"rope_type": "default", "rope_theta": 77.0}})", 77},
-      {R"({"rope_theta": 77.0, "rope_parameters": {"rope_theta": 77.0, "rope_type": "default"}})", 77},
-      {R"({"rope_theta": 77.0, "partial_rotary_factor": 1.0})", 77},
-  };
-  for (const auto& [text, base] : spellings) {
-    Json json = Json::parse(kLlama);
-    json.update(Json::parse(text));
-    EXPECT_EQ(parse_hf_config("c", json, {}).model.rope.base, base) << text;
-  }
-}
-
 TEST(HuggingFaceConfig, WhatIsNotComputedIsNamed) {
   struct Case {
     const char *base, *change, *what;
@@ -183,14 +165,6 @@ TEST(HuggingFaceConfig, WhatIsNotComputedIsNamed) {
       {kLlama, R"({"model_type": null})", "model_type is null"},
       {kLlama, R"({"architectures": ["LlamaForSequenceClassification"]})", "architectures"},
       {kLlama, R"({"hidden_act": "relu"})", "hidden_act is \"relu\""},
-      {kLlama, R"({"rope_scaling": {"type": "linear", "factor": 2.0}})", "rope_scaling"},
-      {kLlama, R"({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}})", "rope_scaling"},
-      {kLlama, R"({"rope_parameters": {"rope_type": "yarn", "factor": 4.0}})", "rope_parameters"},
-      {kLlama, R"({"rope_parameters": {"full_attention": {"rope_type": "default"}}})", "full_attention"},
-      {kLlama, R"({"rope_scaling": 2})", "rope_scaling is 2"},
-      {kLlama, R"({"partial_rotary_factor": 0.5})", "partial_rotary_factor is 0.5"},
-      {kLlama, R"({"rope_theta": 0})", "rope_theta is 0"},
-      {kLlama, R"({"rope_theta": "x"})", "rope_theta is \"x\""},
       {kLlama, R"({"hidden_size": 0})", "hidden_size is 0"},
       {kLlama, R"({"hidden_size": 8.5})", "hidden_size is 8.5"},
       {kLlama, R"({"hidden_size": 4611686018427387904})", "hidden_size is 4611686018427387904"},
@@ -203,8 +177,6 @@ TEST(HuggingFaceConfig, WhatIsNotComputedIsNamed) {
       {kLlama, R"({"eos_token_id": [1, -1]})", "eos_token_id is [1,-1]"},
       {kLlama, R"({"tie_word_embeddings": 1})", "tie_word_embeddings is 1"},
       {kLlama, R"({"rms_norm_eps": -1e-5})", "rms_norm_eps is -1e-05"},
-      {kLlama, R"({"model_type": "qwen2", "use_sliding_window": true})", "use_sliding_window is true"},
-      {kLlama, R"({"model_type": "qwen3", "layer_types": ["sliding_attention"]})", "layer_types"},
       {kGpt2, R"({"n_head": 3})", "n_head is 3"},
       {kGpt2, R"({"activation_function": "relu"})", "activation_function"},
       {kGpt2, R"({"scale_attn_by_inverse_layer_idx": true})", "scale_attn_by_inverse_layer_idx"},

@@ -41,7 +41,7 @@ void write_hf(LoadedModel& loaded, const fs::path& folder, const HfExport& optio
   const std::vector<MappedTensor> map = tensor_map(config, hf_naming(config));
   std::vector<OutgoingTensor> tensors = tensors_of(loaded, map, parts, options);
   const int64_t begin = loaded.tokenizer ? loaded.tokenizer->document_start() : 0;
-  const nlohmann::ordered_json json = hf_config(config, begin, loaded.meta.ends, main_type(tensors));
+  const nlohmann::ordered_json json = hf_config(config, begin, loaded.meta.ends, main_type(tensors), options.lost);
   write_new_folder(folder, [&](const fs::path& to) {
     write_json(to / "config.json", json);
     write_json(to / "generation_config.json", {{"bos_token_id", json["bos_token_id"]},

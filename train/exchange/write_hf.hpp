@@ -12,6 +12,7 @@ namespace rw {
 struct HfExport {
   std::optional<ValueType> type = {};  // of all tensors; none: each as the checkpoint has it (f64 as f32)
   uint64_t shard = uint64_t{5} * 1000 * 1000 * 1000;  // bytes of a file
+  std::string lost = {};                              // hf_config
 };
 
 // Throws UserError: Exit::usage if Hugging Face has no such model (hf_architecture); Exit::write, also if `folder`

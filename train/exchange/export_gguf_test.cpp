@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "layers/transformer/position_text.hpp"
 #include "tests/support/bad_files.hpp"
 #include "tests/support/drawn_model.hpp"
 #include "train/checkpoint/model_json.hpp"
@@ -88,7 +89,7 @@ ModelConfig blocks_config() {  // rows of 32 and 64 values
 TEST(GgufTypes, MatricesAreOfTheTypeAndVectorsF32) {
   const TemporaryFolder folder;
   LoadedModel model = drawn(blocks_config());
-  for (const auto& [type, most] : {std::pair{ValueType::f16, 0.01}, {ValueType::bf16, 0.05}, {ValueType::q8_0, 0.05}}) {
+  for (const auto& [type, most] : {std::pair{ValueType::f16, 0.01}, {ValueType::bf16, 0.06}, {ValueType::q8_0, 0.06}}) {
     const auto path = folder / (std::string(name_of(type)) + ".gguf");
     EXPECT_THAT(export_gguf(model, path, type), IsEmpty());
     const GgufFile file(path);
@@ -128,6 +129,29 @@ TEST(GgufTypes, WithoutOneBf16StaysBf16) {
   EXPECT_EQ(compare_logits(model.model, instantiate(read).model).largest, 0);
 }
 
+TEST(GgufExport, ScaledRotationGoesOutAndComesBack) {
+  for (const RopeConfig& rope : std::initializer_list<RopeConfig>{
+           {.rule = RopeRule::linear, .factor = 3},
+           {.rule = RopeRule::yarn, .factor = 4},
+           {.rule = RopeRule::yarn, .factor = 4, .beta_fast = 32, .beta_slow = 1, .attention_factor = 1.5},
+           {.rule = RopeRule::yarn, .factor = 4, .mscale = 0.7, .mscale_all_dim = 1.3},
+           {.rule = RopeRule::by_parts, .factor = 4},
+           {.rule = RopeRule::ntk_old, .factor = 3},
+           {.rule = RopeRule::ntk_aware, .factor = 3}}) {
+    const TemporaryFolder folder;
+    ModelConfig config = byte_config([](ModelConfig& c) { c.head_width = 16, c.trained_context = 8; });
+    config.rope = rope;
+    config.rope.base = 100;
+    SCOPED_TRACE(position_text(config));
+    LoadedModel model = drawn(config);
+    export_gguf(model, folder / "m.gguf", ValueType::f32);
+    LoadedModel again = instantiate(read_gguf(folder / "m.gguf"));
+    const LogitDifference difference = compare_logits(model.model, again.model);
+    EXPECT_EQ(difference.tokens, 16);
+    EXPECT_LE(difference.largest, 1e-5 * difference.scale);
+  }
+}
+
 TEST(GgufExport, WhatTheFormatHasNoPlaceForIsRefused) {
   const TemporaryFolder folder;
   struct Case {
@@ -139,6 +163,19 @@ TEST(GgufExport, WhatTheFormatHasNoPlaceForIsRefused) {
            {[](ModelConfig& c) { c.mlp = MlpKind::gelu; }, "mlp gelu"},
            {[](ModelConfig& c) { c.mlp = MlpKind::gelu_tanh; }, "mlp gelu_tanh"},
            {[](ModelConfig& c) { c.positions.kind = PositionKind::learned; }, "positions learned"},
+           {[](ModelConfig& c) { c.positions.kind = PositionKind::leaky; }, "positions leaky"},
+           {[](ModelConfig& c) { c.positions.kind = PositionKind::window; }, "positions window"},
+           {[](ModelConfig& c) { c.positions.log_n = LogN::beyond; }, "log_n"},
+           {[](ModelConfig& c) { c.key_norm = KeyNorm::key; }, "key_norm"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::dynamic, .factor = 2}; }, "rope dynamic"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::llama3, .factor = 2}; }, "rope llama3"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::ntk_fixed, .factor = 2}; }, "rope ntk_fixed"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::yarn, .factor = 2, .truncate = false}; },
+            "rope yarn without rope_truncate"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::yarn, .factor = 2, .beta_fast = 8}; },
+            "rope yarn beta_fast other than 32"},
+           {[](ModelConfig& c) { c.rope = {.rule = RopeRule::yarn, .factor = 2, .beta_slow = 2}; },
+            "rope yarn beta_slow other than 1"},
            {[](ModelConfig& c) { c.qk_norm = true; }, "qk_norm"}}) {
     ModelConfig config = config_of(kKinds[0]);
     one.change(config);
@@ -215,10 +252,8 @@ TEST_F(GgufImport, WhatRopewalkDoesNotComputeIsRefusedByName) {
                                                      {"general.architecture", std::string("\x1b[31m")},
                                                      {"general.type", std::string("adapter")},
                                                      {"split.count", uint32_t{2}},
-                                                     {"llama.rope.scaling.type", std::string("yarn")},
                                                      {"llama.rope.scaling.type", std::string("longrope")},
-                                                     {"llama.rope.scaling.factor", 2.0f},
-                                                     {"llama.rope.scale_linear", 4.0f},
+                                                     {"llama.rope.scaling.type", std::string("\x1b[31m")},
                                                      {"llama.rope.scaling.attn_factor", 1.5f},
                                                      {"llama.rope.scaling.yarn_ext_factor", 1.0f},
                                                      {"llama.rope.dimension_count", uint32_t{2}},
@@ -277,6 +312,39 @@ TEST_F(GgufImport, WhatChangesNothingIsRead) {
   const ForeignModel model_read = read();
   EXPECT_EQ(model_to_json(model_read.config), model_to_json(model.model.config));
   EXPECT_THAT(model_read.notes, testing::Contains("its chat template is left out"));
+}
+
+TEST_F(GgufImport, ScaledRotation) {
+  const GgufFields good = fields;
+  for (const char* key : {"llama.rope.scaling.factor", "llama.rope.scale_linear"}) {
+    fields = good;
+    field(key) = 2.0f;
+    EXPECT_EQ(read().config.rope, (RopeConfig{.rule = RopeRule::linear, .base = 50, .factor = 2}));
+    field("llama.rope.scaling.type") = std::string("none");
+    EXPECT_THAT(error().what, HasSubstr("llama.rope.scaling.type is 'none'"));
+  }
+  fields = good;
+  field("llama.rope.scaling.type") = std::string("yarn");
+  field("llama.rope.scaling.factor") = 4.0f;
+  EXPECT_EQ(read().config.rope, (RopeConfig{.rule = RopeRule::yarn, .base = 50, .factor = 4}));
+  EXPECT_EQ(read().config.trained_context, 0);
+  field("llama.rope.scaling.original_context_length") = uint32_t{8};
+  field("llama.rope.scaling.attn_factor") = 0.5f;
+  const ModelConfig scaled = read().config;
+  EXPECT_EQ(scaled.trained_context, 8);
+  EXPECT_NEAR(scaled.rope.attention_factor, 0.5 * (0.1 * std::log(4.0) + 1), 1e-12);
+  const GgufFields yarn = fields;
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, float>>{{"llama.rope.scaling.factor", 0.5f},
+                                                            {"llama.rope.scaling.yarn_ext_factor", 0.5f},
+                                                            {"llama.rope.scaling.yarn_attn_factor", 2},
+                                                            {"llama.rope.scaling.yarn_log_multiplier", 0.1f},
+                                                            {"llama.rope.scaling.yarn_beta_fast", 16}}) {
+    fields = yarn;
+    field(key) = value;
+    EXPECT_THAT(error().what, HasSubstr("llama.rope.scaling.")) << key;
+    EXPECT_NE(error().advice, "") << key;
+  }
 }
 
 TEST_F(GgufImport, MissingKeysAreNamed) {

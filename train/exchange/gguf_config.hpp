@@ -10,7 +10,8 @@ namespace rw {
 ModelConfig gguf_config(const GgufFile& file);
 
 // The keys, of the types that other programs want: counts u32, the rest f32. Throws UserError(Exit::usage), naming the
-// setting, for what the architecture does not have: norm layer, mlp gelu, learned positions, qk_norm.
+// setting, for what the architecture does not have, or llama.cpp computes otherwise: norm layer, mlp gelu, qk_norm,
+// positions other than rope, and rules other than plain, linear, yarn with its default ramp, and what is one of these.
 GgufFields gguf_fields(const ModelConfig& config);
 
 }  // namespace rw

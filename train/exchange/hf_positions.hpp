@@ -24,6 +24,9 @@ namespace rw {
 // two spellings that disagree; what rope_problem finds.
 void take_hf_positions(JsonKeys& keys, const std::string& name, const std::string& model_type, ModelConfig& model);
 
+// Into `out` the rule of those above, yarn with ramp index and blend arithmetic, that has the frequencies and the
+// factor of the model's; if there is none, why, in words that fit after "Hugging Face has no ".
+std::string to_hf_rule(const ModelConfig& model, RopeConfig& out);
 // Why config.json has no keys for the positions, in words that fit after "Hugging Face has no "; empty if it has.
 std::string hf_positions_problem(const ModelConfig& model);
 // The keys, in the spellings of both, for a model without a problem.

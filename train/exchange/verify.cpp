@@ -45,7 +45,7 @@ void check_frequencies(const ModelConfig& a, const ModelConfig& b) {
   RW_CHECK(a.rotary() == b.rotary(), a.rotary(), b.rotary());
   if (!a.rotary()) return;
   const int64_t trained = a.trained();
-  const auto same = [](double x, double y) { return std::abs(x - y) <= 1e-9 * std::abs(x); };
+  const auto same = [](double x, double y) { return std::abs(x - y) <= 1e-6 * std::abs(x); };
   for (const int64_t length : {int64_t{1}, trained, trained + 1, 16 * trained}) {
     const Frequencies x = rope_frequencies(a.rope, a.head_width, a.trained(), length),
                       y = rope_frequencies(b.rope, b.head_width, b.trained(), length);

@@ -16,7 +16,7 @@ struct LogitDifference {
 // Of two bound f32 or f64 models of one vocabulary, after the same drawn tokens: kVerifiedTokens, or as many as the
 // trained length N of `a` has; with rotary positions also 2 N, where that costs no more than kCheapProducts. For this
 // both are prepared anew, and remain so. rw::Error if their frequencies and factors, which cost nothing, differ by more
-// than 1e-9 for texts of 1, N, N + 1 or 16 N tokens. Throws UserError(Exit::memory).
+// than 1e-6, the float of a file, for texts of 1, N, N + 1 or 16 N tokens. Throws UserError(Exit::memory).
 LogitDifference compare_logits(Model& a, Model& b);
 inline LogitDifference compare_logits(Model& a, Model&& b) { return compare_logits(a, b); }
 

@@ -14,45 +14,6 @@ bool names_original(RopeRule rule) {
   return rule == RopeRule::yarn || rule == RopeRule::llama3 || rule == RopeRule::longrope;
 }
 
-// Into `out` the rule of a rope type with the same frequencies and factor; if there is none, why.
-std::string to_hf_rule(const ModelConfig& m, RopeConfig& out) {
-  const RopeConfig& r = out = m.rope;
-  const std::string none = "rope type for " + std::string(rope_rule_name(r.rule));
-  if (r.share != 1 && r.rule != RopeRule::proportional)
-    return words("model of these that rotates a share of ", r.share, " of each head, but by rope proportional");
-  switch (r.rule) {
-    case RopeRule::ntk_old:
-      out = {.base = m.rope.base * m.rope.factor};
-      return "";
-    case RopeRule::ntk_aware:
-      out = {.base = ntk_aware_base(m.rope.base, m.head_width, m.rope.factor)};
-      return "";
-    case RopeRule::ntk_fixed:
-    case RopeRule::ntk_mixed:
-    case RopeRule::by_parts_legacy:
-      return none;
-    case RopeRule::by_parts:
-    case RopeRule::yarn:
-      break;
-    default:
-      return "";
-  }
-  if (r.blend == RopeBlend::harmonic) return none + " with rope_blend harmonic";
-  const bool is_yarn = r.rule == RopeRule::yarn;
-  if (r.ramp == RopeRamp::index) {
-    if (!is_yarn) out.rule = RopeRule::yarn, out.attention_factor = 1;
-    return "";
-  }
-  if (is_yarn && rope_frequencies(r, m.head_width, m.trained(), m.trained()).magnitude != 1)
-    return none + " with rope_ramp rotations";
-  out = {.rule = RopeRule::llama3,
-         .base = m.rope.base,
-         .factor = m.rope.factor,
-         .beta_fast = m.rope.beta_fast != 0 ? m.rope.beta_fast : 32,
-         .beta_slow = m.rope.beta_slow};
-  return "";
-}
-
 RopeConfig hf_rule(const ModelConfig& m) {
   RopeConfig out;
   RW_CHECK(to_hf_rule(m, out).empty(), position_text(m));
@@ -93,6 +54,44 @@ Json rope_dictionary(const RopeConfig& r, const ModelConfig& m) {
 }
 
 }  // namespace
+
+std::string to_hf_rule(const ModelConfig& m, RopeConfig& out) {
+  const RopeConfig& r = out = m.rope;
+  const std::string none = "rope type for " + std::string(rope_rule_name(r.rule));
+  if (r.share != 1 && r.rule != RopeRule::proportional)
+    return words("model of these that rotates a share of ", r.share, " of each head, but by rope proportional");
+  switch (r.rule) {
+    case RopeRule::ntk_old:
+      out = {.base = m.rope.base * m.rope.factor};
+      return "";
+    case RopeRule::ntk_aware:
+      out = {.base = ntk_aware_base(m.rope.base, m.head_width, m.rope.factor)};
+      return "";
+    case RopeRule::ntk_fixed:
+    case RopeRule::ntk_mixed:
+    case RopeRule::by_parts_legacy:
+      return none;
+    case RopeRule::by_parts:
+    case RopeRule::yarn:
+      break;
+    default:
+      return "";
+  }
+  if (r.blend == RopeBlend::harmonic) return none + " with rope_blend harmonic";
+  const bool is_yarn = r.rule == RopeRule::yarn;
+  if (r.ramp == RopeRamp::index) {
+    if (!is_yarn) out.rule = RopeRule::yarn, out.attention_factor = 1;
+    return "";
+  }
+  if (is_yarn && rope_frequencies(r, m.head_width, m.trained(), m.trained()).magnitude != 1)
+    return none + " with rope_ramp rotations";
+  out = {.rule = RopeRule::llama3,
+         .base = m.rope.base,
+         .factor = m.rope.factor,
+         .beta_fast = m.rope.beta_fast != 0 ? m.rope.beta_fast : 32,
+         .beta_slow = m.rope.beta_slow};
+  return "";
+}
 
 std::string hf_positions_problem(const ModelConfig& m) {
   if (!m.rotary()) return words("model of these with positions ", position_kind_name(m.positions.kind));

@@ -1,5 +1,5 @@
-"""Every rope type of transformers, and sliding windows: our models there, models of theirs here. Logits at lengths below
-and above the trained one, each with a model that is loaded for it: the tables of dynamic keep the longest text."""
+"""Every rope type of transformers, and sliding windows: our models there, models of theirs here. Logits at lengths
+below and above the trained one, each with a model that is loaded for it: the tables of dynamic keep the longest text."""
 import json
 import sys
 import unittest
@@ -45,7 +45,8 @@ FROM_FIVE = {
 
 SHAPE = ["--layers", "2", "--width", "32", "--heads", "2", "--kv-heads", "1", "--head-width", "16", "--hidden", "48",
          "--context", TRAINED, "--rope-base", "100"]
-TRAIN = ["--steps", "30", "--batch", "480", "--lr", "0.01", "--warmup", "2", "--eval-every", "0", "--sample-tokens", "0"]
+TRAIN = ["--steps", "30", "--batch", "480", "--lr", "0.01", "--warmup", "2", "--eval-every", "0", "--sample-tokens",
+         "0"]
 LISTS = ["--short-factor", ",".join(map(str, SHORT)), "--long-factor", ",".join(map(str, LONG))]
 OURS = {
     "linear": ["--rope", "linear", "--factor", "3"],

@@ -17,7 +17,8 @@ LENGTHS = (7, TRAINED, TRAINED + 1, 120)
 IDS = [(7 * i * i + 3 * i + 11) % 256 for i in range(CONTEXT)]
 SHAPE = ["--layers", "2", "--width", "64", "--heads", "2", "--kv-heads", "1", "--head-width", "32", "--hidden", "96",
          "--context", CONTEXT, "--trained-context", TRAINED, "--rope-base", "100"]
-TRAIN = ["--steps", "12", "--batch", "512", "--lr", "0.01", "--warmup", "2", "--eval-every", "0", "--sample-tokens", "0"]
+TRAIN = ["--steps", "12", "--batch", "512", "--lr", "0.01", "--warmup", "2", "--eval-every", "0", "--sample-tokens",
+         "0"]
 MODELS = {
     "plain": [],
     "interleaved": ["--rope-layout", "interleaved"],

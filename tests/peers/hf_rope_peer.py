@@ -1,5 +1,5 @@
 """Every rope type of transformers, and sliding windows: our models there, models of theirs here. Logits at lengths
-below and above the trained one, each with a model that is loaded for it: the tables of dynamic keep the longest text."""
+below and above the trained one, each with a model loaded for it: the tables of dynamic keep the longest text."""
 import json
 import sys
 import unittest

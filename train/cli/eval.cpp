@@ -41,6 +41,12 @@ struct Eval {
   }
 
   Exit run(const Global& global) {
+    if (sweep.wanted() && (!per_token.empty() || context != 0 || stride != 0 || tokens != 0))
+      throw UserError(Exit::usage, "--context-sweep has no use for --context, --stride, --tokens and --per-token",
+                      "it tries the lengths that it is given, and scores the last tokens of --texts texts");
+    if (!sweep.wanted() && sweep.given())
+      throw UserError(Exit::usage, "--system, --texts, --segment and --score-last go with --context-sweep",
+                      "such as  --context-sweep 512,1k,2k");
     if (!per_token.empty() && tokens > 0)
       throw UserError(Exit::usage, "--per-token is for all targets", "leave out --tokens");
     if (micro_batch < 1)

@@ -91,6 +91,8 @@ ModelConfig with_positions(const ModelConfig& model, std::span<const Assignment>
   const auto refuse = [](const std::string& problem) {
     if (!problem.empty()) throw UserError(Exit::usage, "the positions are refused: " + problem);
   };
+  if (!m.rotary() && m.rope != RopeConfig{.base = m.rope.base})
+    refuse("nothing is rotated by " + value_of(m, "positions"));
   if (m.rotary()) refuse(rope_problem(m.rope, m.head_width, m.trained()));
   refuse(position_problem(m.positions, m.trained(), m.layers));
   return m;

@@ -94,6 +94,8 @@ void check_model(Checker& check, const ModelConfig& m) {
                     "what each option asks for:  ropewalk pretrain --help");
     }
   }
+  check.require(m.rotary() || m.rope == RopeConfig{.base = m.rope.base},
+                check.show("rope") + " is of no use with " + check.show("positions"), "nothing is rotated there");
   if (m.context >= 1 && m.layers >= 1 && m.trained_context >= 0) {
     const std::string problem =
         position_problem(resolve_positions(m.positions, m.trained(), m.layers), m.trained(), m.layers);

@@ -84,6 +84,7 @@ TEST(WithPositions, ErrorsSayWhat) {
               HasSubstr("positions is learned, and the model was trained with rope"));
   EXPECT_THAT(error({{"positions", "hwfa"}}), HasSubstr("positions is hwfa"));
   EXPECT_THAT(error({{"positions", "rerope"}}, learned), HasSubstr("trained with learned"));
+  EXPECT_THAT(error({{"rope", "yarn"}, {"factor", "2"}}, learned), HasSubstr("nothing is rotated by learned"));
   EXPECT_THAT(error({{"log_n", "trained"}}), HasSubstr("--log-n beyond"));
   EXPECT_THAT(error({{"log_n", "off"}}, log_n), HasSubstr("it needs it in use too"));
   EXPECT_THAT(error({{"positions", "inverse-leaky"}, {"far_step", "1/2"}}), HasSubstr("--positions leaky"));

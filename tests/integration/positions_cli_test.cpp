@@ -1,0 +1,115 @@
+// Positions as a user meets them: tried on a trained model, extended, trained in reverse, refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/tiny_run.hpp"
+
+namespace rw::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+
+struct PositionsCli : TinyRuns {
+  json result(const Words& arguments) const {
+    const Finished done = at(arguments + Words{"--json"});
+    EXPECT_EQ(done.exit, 0) << done.err;
+    return json::parse(done.out, nullptr, false);
+  }
+  static Words extend(const std::string& out, const Words& more) {
+    return Words{"finetune", "--from", "run",  "--out",    out, "--data",        "data", "--steps",   "2", "--batch",
+                 "64",       "--lr",   "1e-3", "--warmup", "1", "--eval-tokens", "64",   "--context", "32"} +
+           more;
+  }
+};
+
+TEST_F(PositionsCli, SystemsAreTriedOnOneModel) {
+  whole("run");
+  const json rows = result({"eval", "run", "--data", "data", "--context-sweep", "8,16,32", "--texts", "2", "--system",
+                            "positions=rerope window=4", "--system", "rope=yarn,factor=2", "--split", "train"});
+  ASSERT_EQ(rows.size(), 6u);  // three systems, on natural and on repeated text
+  EXPECT_EQ(rows[0]["system"], "the model's own");
+  EXPECT_EQ(rows[1]["positions"].get<std::string>().find("rope, base"), 0u);
+  EXPECT_THAT(rows[1]["positions"].get<std::string>(), HasSubstr("rerope, window 4"));
+  EXPECT_NE(rows[1]["fingerprint"], rows[0]["fingerprint"]);
+  EXPECT_EQ(rows[5]["text"], "repeated");
+  EXPECT_EQ(rows[2]["lengths"][2]["length"], 32);
+  EXPECT_EQ(rows[2]["lengths"][0]["targets"], 16);
+  // Within the window nothing is bent: texts of 8 tokens have the same losses up to position 4 only.
+  EXPECT_NE(rows[0]["lengths"][2]["loss"], rows[1]["lengths"][2]["loss"]);
+  EXPECT_EQ(rows[0]["by_position"][0]["loss"], rows[1]["by_position"][0]["loss"]);
+
+  const json own = result({"eval", "run", "--data", "data"});
+  const json bent = result({"eval", "run", "--data", "data", "--positions", "rerope", "--window", "4"});
+  EXPECT_NE(own["loss"], bent["loss"]);
+  EXPECT_NE(own["fingerprint"], bent["fingerprint"]);
+  const auto text = [&](const Words& more) {
+    return at(Words{"generate", "run", "-t", "0", "-n", "12", "--past-end", "-p", "the"} + more).out;
+  };
+  EXPECT_EQ(text({}), text({"--positions", "rerope", "--window", "9999"}));
+}
+
+TEST_F(PositionsCli, AContextIsExtendedAndTheProofIsShown) {
+  whole("run");
+  const Finished longer = at(extend("longer", {"--rope", "yarn"}));
+  ASSERT_EQ(longer.exit, 0) << longer.err;
+  EXPECT_THAT(longer.err, HasSubstr("rope, yarn × 2 from 16"));
+  EXPECT_THAT(longer.err, HasSubstr("up to 16 and beyond: "));
+  const json model = result({"inspect", "longer"})["model"];
+  EXPECT_EQ(model["context"], 32);
+  EXPECT_EQ(model["trained_context"], 16);
+  EXPECT_EQ(model["rope"], "yarn");
+  EXPECT_EQ(model["factor"], 2);
+  EXPECT_EQ(result({"eval", "longer", "--data", "data"})["context"], 32);
+  const Finished useless = at(extend("useless", {"--positions", "rerope", "--window", "32"}));
+  EXPECT_EQ(useless.exit, 2);
+  EXPECT_THAT(useless.err, HasSubstr("the new positions change nothing"));
+  EXPECT_FALSE(fs::exists(folder / "useless"));
+}
+
+TEST_F(PositionsCli, InverseLeakyIsPlainRopeOnceItIsSaved) {
+  const Finished done = at(pretrain("inverse", {"--positions", "inverse-leaky", "--window", "4", "--far-step", "8"}));
+  ASSERT_EQ(done.exit, 0) << done.err;
+  const json model = result({"inspect", "inverse"})["model"];
+  EXPECT_EQ(model["positions"], "rope");
+  EXPECT_EQ(model["window"], 0);
+  EXPECT_EQ(at(Words{"export", "hf", "inverse", "--out", "hf"}).exit, 0);
+  EXPECT_EQ(at(resume("inverse", {"--steps", "8"})).exit, 0);  // and is still trained as it was
+}
+
+TEST_F(PositionsCli, BadInputIsExplained) {
+  whole("run");
+  const auto eval = [](const Words& more) { return Words{"eval", "run", "--data", "data"} + more; };
+  for (const auto& [arguments, what] : std::vector<std::pair<Words, const char*>>{
+           {eval({"--rope", "yarn"}), "rope yarn has nothing to extend: context is 16"},
+           {eval({"--rope", "ntk"}), "'ntk' is none of the choices"},
+           {eval({"--factor", "4"}), "plain has no use for factor"},
+           {eval({"--positions", "learned"}), "the model was trained with rope"},
+           {eval({"--log-n", "trained"}), "log_n is trained, and the model was trained with off"},
+           {eval({"--positions", "leaky", "--far-step", "2"}), "the far step of leaky is 2"},
+           {eval({"--positions", "rerope", "--window", "-3"}), "the window of rerope is -3"},
+           {eval({"--system", "rope=yarn"}), "go with --context-sweep"},
+           {eval({"--context-sweep", "8,16", "--stride", "4"}), "--context-sweep has no use for"},
+           {eval({"--context-sweep", "16,8"}), "the lengths do not ascend"},
+           {eval({"--context-sweep", "8,x"}), "'x' is not a number"},
+           {eval({"--context-sweep", "8", "--system", "yarn"}), "'yarn' is not of the form NAME=VALUE"},
+           {eval({"--context-sweep", "8", "--system", "lr=3"}), "there is no option lr of positions"},
+           {eval({"--context-sweep", "8", "--system", "rope=linear factor=0"}), "the factor is 0"},
+           {pretrain("new", {"--positions", "inverse-leaky", "--far-step", "1/2"}), "--positions leaky"},
+           {pretrain("new", {"--rope", "linear", "--factor", "0.5"}), "the factor is 0.5"},
+           {pretrain("new", {"--positions", "none", "--rope", "yarn", "--factor", "4"}), "is of no use with positions"},
+           {pretrain("new", {"--draw-positions", "pose", "--position-range", "8"}), "position_range 8"},
+           {pretrain("new", {"--draw-positions", "pose", "--position-range", "64", "--positions", "rerope"}),
+            "draw_positions pose (command line) and positions rerope"}}) {
+    const Finished done = at(arguments);
+    EXPECT_EQ(done.exit, 2) << done.err;
+    EXPECT_THAT(first_line(done.err), HasSubstr(what));
+    EXPECT_FALSE(fs::exists(folder / "new"));
+  }
+}
+
+}  // namespace
+}  // namespace rw::test

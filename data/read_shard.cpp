@@ -4,6 +4,7 @@
 
 #include "core/base/user_error.hpp"
 #include "core/file/file.hpp"
+#include "core/file/json.hpp"
 #include "data/token_storage.hpp"
 
 namespace rw {
@@ -36,10 +37,8 @@ int64_t vocab_beside(const fs::path& file) {
   std::error_code error;
   if (!fs::exists(meta, error)) return 0;
   const auto json = nlohmann::json::parse(read_text(meta, uint64_t{64} << 20), nullptr, false);
-  if (json.is_object() && json.contains("vocab_size") && json["vocab_size"].is_number_integer()) {
-    const auto vocab = json["vocab_size"].get<int64_t>();
-    if (vocab > 0 && vocab <= 65536) return vocab;
-  }
+  const auto vocab = integer_of(json.is_object() ? json.value("vocab_size", nlohmann::json()) : nlohmann::json());
+  if (vocab && *vocab > 0 && *vocab <= 65536) return *vocab;
   throw UserError(Exit::data, meta.string() + " says no vocabulary", "it needs \"vocab_size\": an integer up to 65536");
 }
 

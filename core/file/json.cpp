@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "core/base/user_error.hpp"
 
@@ -55,6 +56,12 @@ Json parse_json(const std::string& name, std::string_view text) {
   } catch (const Json::exception&) {
     throw bad("it holds a number that is too large");
   }
+}
+
+std::optional<int64_t> integer_of(const Json& value) {
+  if (value.is_number_unsigned() && !std::in_range<int64_t>(value.get<uint64_t>())) return std::nullopt;
+  if (!value.is_number_integer()) return std::nullopt;
+  return value.get<int64_t>();
 }
 
 }  // namespace rw

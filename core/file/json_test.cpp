@@ -40,6 +40,14 @@ TEST(Json, HasNoKeyTwice) {
   EXPECT_EQ(why(R"({"b": [{"a": 1, "c": {"a": 1}, "a": 2}]})"), "the key \"a\" stands twice in one object");
 }
 
+TEST(Json, TellsWholeNumbers) {
+  const auto of = [](const char* text) { return integer_of(nlohmann::json::parse(text)); };
+  EXPECT_EQ(of("9223372036854775807"), 9223372036854775807);
+  EXPECT_EQ(of("-9223372036854775808"), std::numeric_limits<int64_t>::min());
+  for (const char* other : {"9223372036854775808", "-1e86", "1.0", "\"1\"", "null", "[1]", "true"})
+    EXPECT_EQ(of(other), std::nullopt) << other;
+}
+
 TEST(Json, IsNotNestedDeeply) {
   const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_EQ(why(nested(kMostJsonDepth)), "no error");

@@ -1,9 +1,10 @@
 #include "train/checkpoint/meta.hpp"
 
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
 
@@ -18,6 +19,12 @@ constexpr int64_t kVersion = 1;
 Json to_json(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+int64_t integer(const Json& json, const char* key) {
+  const auto value = integer_of(json.at(key));
+  if (!value) throw std::invalid_argument(std::string(key) + " is not a whole number");
+  return *value;
 }
 
 double number(const Json& json) {
@@ -63,8 +70,8 @@ CheckpointMeta parse_meta(const std::string& name, std::string_view text) {
                     "this program knows version " + std::to_string(kVersion) + "\na newer one wrote it: use that");
   try {
     CheckpointMeta meta;
-    meta.step = json.at("step").get<int64_t>();
-    meta.tokens = json.at("tokens").get<int64_t>();
+    meta.step = integer(json, "step");
+    meta.tokens = integer(json, "tokens");
     meta.val_loss = optional_number(json.at("val_loss"));
     meta.best_val = optional_number(json.at("best_val"));
     for (const auto& [key, value] : json.at("state").items()) meta.state[key] = number(value);
@@ -72,7 +79,10 @@ CheckpointMeta parse_meta(const std::string& name, std::string_view text) {
     meta.settings = json.at("settings").get<std::string>();
     meta.tokenizer_hash = json.at("tokenizer_hash").get<std::string>();
     meta.rope_fingerprint = json.at("rope_fingerprint").get<std::string>();
-    meta.ends = json.value("ends", std::vector<int64_t>());
+    for (const Json& end : json.value("ends", Json::array())) {
+      if (!integer_of(end)) throw std::invalid_argument("ends holds what is not a whole number");
+      meta.ends.push_back(*integer_of(end));
+    }
     meta.command = json.at("command").get<std::string>();
     meta.version = json.at("version").get<std::string>();
     meta.parent = json.at("parent").get<std::string>();

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 #include "train/settings.hpp"
 
 namespace rw {
@@ -37,8 +38,9 @@ struct FromJson {
   const Json& json;
 
   bool operator()(int64_t* v) const {
-    if (json.is_number_integer()) *v = json.get<int64_t>();
-    return json.is_number_integer();
+    const auto value = integer_of(json);
+    if (value) *v = *value;
+    return value.has_value();
   }
   bool operator()(double* v) const {
     if (json.is_number()) *v = json.get<double>();

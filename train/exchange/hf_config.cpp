@@ -76,9 +76,10 @@ std::vector<int64_t> take_ends(JsonKeys& keys, int64_t vocab) {
   const Json& json = keys.take("eos_token_id");
   std::vector<int64_t> ends;
   for (const Json& id : json.is_array() ? json : json.is_null() ? Json::array() : Json::array({json})) {
-    if (!id.is_number_integer() || id < 0 || id >= vocab)
+    const int64_t end = integer_of(id).value_or(-1);
+    if (end < 0 || end >= vocab)
       throw keys.bad("eos_token_id", "ids from 0 to " + std::to_string(vocab - 1) + " are wanted");
-    ends.push_back(id.get<int64_t>());
+    ends.push_back(end);
   }
   return ends;
 }

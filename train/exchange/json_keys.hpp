@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
 
@@ -40,8 +41,9 @@ class JsonKeys {
   int64_t size(const std::string& key, int64_t otherwise = 0) {
     const Json& value = take(key);
     if (value.is_null() && otherwise > 0) return otherwise;
-    if (!value.is_number_integer() || value < 1 || value > kMostSize) throw bad(key, "a whole number from 1 is wanted");
-    return value.get<int64_t>();
+    const int64_t number = integer_of(value).value_or(0);
+    if (number < 1 || number > kMostSize) throw bad(key, "a whole number from 1 is wanted");
+    return number;
   }
   double number(const std::string& key, double otherwise) {
     const Json& value = take(key);

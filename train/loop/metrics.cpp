@@ -7,6 +7,7 @@
 
 #include "core/base/check.hpp"
 #include "core/file/atomic.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
 
@@ -30,7 +31,8 @@ void for_lines(std::string_view text, F&& f) {
     begin = end + 1;
     if (!json.is_object()) continue;
     const auto step = json.find("step");
-    if (step != json.end() && step->is_number_integer()) f(step->template get<int64_t>(), json, line);
+    if (step == json.end()) continue;
+    if (const auto number = integer_of(*step)) f(*number, json, line);
   }
 }
 

@@ -7,6 +7,7 @@
 #include "core/base/user_error.hpp"
 #include "core/file/atomic.hpp"
 #include "core/file/file.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
 namespace {
@@ -33,13 +34,15 @@ std::optional<RunStatus> read_status(const std::filesystem::path& run) {
     const auto state = std::ranges::find(kStates, std::string_view(json.at("state").get_ref<const std::string&>()));
     if (state == std::end(kStates)) return {};
     return RunStatus{.state = static_cast<RunStatus::State>(state - std::begin(kStates)),
-                     .step = json.at("step").get<int64_t>(),
-                     .total_steps = json.at("total_steps").get<int64_t>(),
-                     .tokens = json.at("tokens").get<int64_t>(),
+                     .step = integer_of(json.at("step")).value(),
+                     .total_steps = integer_of(json.at("total_steps")).value(),
+                     .tokens = integer_of(json.at("tokens")).value(),
                      .seconds = json.at("seconds").get<double>(),
                      .why = json.at("why").get<std::string>(),
                      .parent = json.at("parent").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
+    return {};
+  } catch (const std::bad_optional_access&) {
     return {};
   } catch (const UserError&) {
     return {};

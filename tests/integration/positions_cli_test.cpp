@@ -52,6 +52,34 @@ TEST_F(PositionsCli, SystemsAreTriedOnOneModel) {
   EXPECT_EQ(text({}), text({"--positions", "rerope", "--window", "9999"}));
 }
 
+TEST_F(PositionsCli, KeysAreHiddenAndAskedFor) {
+  whole("run");
+  const Words ask = {"eval", "run", "--data", "data", "--split", "train", "--context-sweep", "128,160", "--passkey"};
+  const Words few = {"--trials", "2", "--depths", "0,50%,100%", "--system", "positions=rerope window=4"};
+  const json rows = result(ask + few);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1]["system"], "positions=rerope window=4");
+  EXPECT_NE(rows[1]["fingerprint"], rows[0]["fingerprint"]);
+  EXPECT_EQ(rows[0]["text"], "passkey");
+  EXPECT_EQ(rows[0]["form"], "text");
+  EXPECT_EQ(rows[0]["lengths"], json({128, 160}));
+  EXPECT_EQ(rows[0]["depths"], json({0, 0.5, 1}));
+  for (const char* matrix : {"accuracy", "loss"}) {
+    ASSERT_EQ(rows[0][matrix].size(), 3u);
+    ASSERT_EQ(rows[0][matrix][2].size(), 2u);
+  }
+  EXPECT_GT(rows[0]["loss"][1][0], 1);
+  EXPECT_NE(rows[0]["loss"], rows[1]["loss"]);
+  EXPECT_EQ(result(ask + few)[0], rows[0]);
+  EXPECT_NE(result(ask + few + Words{"--seed", "2"})[0]["loss"], rows[0]["loss"]);
+  const json ids = result(ask + Words{"ids", "--trials", "2"});
+  EXPECT_EQ(ids[0]["form"], "ids");
+  EXPECT_EQ(ids[0]["depths"].size(), 5u);
+  const Finished table = at(ask + few);
+  EXPECT_THAT(table.out,
+              HasSubstr("\npositions=rerope window=4\n  depth                 128              160\n  0%  "));
+}
+
 TEST_F(PositionsCli, AContextIsExtendedAndTheProofIsShown) {
   whole("run");
   const Finished longer = at(extend("longer", {"--rope", "yarn"}));
@@ -98,6 +126,15 @@ TEST_F(PositionsCli, BadInputIsExplained) {
            {eval({"--context-sweep", "8", "--system", "yarn"}), "'yarn' is not of the form NAME=VALUE"},
            {eval({"--context-sweep", "8", "--system", "lr=3"}), "there is no option lr of positions"},
            {eval({"--context-sweep", "8", "--system", "rope=linear factor=0"}), "the factor is 0"},
+           {eval({"--passkey"}), "go with --context-sweep"},
+           {eval({"--context-sweep", "160", "--trials", "3"}), "--depths, --trials and --seed go with --passkey"},
+           {eval({"--context-sweep", "160", "--passkey", "--text", "natural"}), "--passkey has no use for --text"},
+           {eval({"--context-sweep", "160", "--passkey", "words"}), "words not in {auto,text,ids}"},
+           {eval({"--context-sweep", "64", "--passkey"}), "a length of 64 has no room for a key"},
+           {eval({"--context-sweep", "160", "--passkey", "--depths", "0,2"}), "a depth is not between 0 and 1"},
+           {eval({"--context-sweep", "160", "--passkey", "--depths", "half"}), "'half' is not a number"},
+           {eval({"--context-sweep", "160", "--passkey", "--trials", "0"}), "0 trials cannot be made"},
+           {eval({"--context-sweep", "160", "--passkey", "--seed", "-1"}), "--seed is negative"},
            {pretrain("new", {"--positions", "inverse-leaky", "--far-step", "1/2"}), "--positions leaky"},
            {pretrain("new", {"--rope", "linear", "--factor", "0.5"}), "the factor is 0.5"},
            {pretrain("new", {"--positions", "none", "--rope", "yarn", "--factor", "4"}), "is of no use with positions"},

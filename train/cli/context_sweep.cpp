@@ -3,57 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "layers/transformer/position_text.hpp"
 #include "train/cli/text_options.hpp"
-#include "train/config/positions.hpp"
 #include "train/config/units.hpp"
 #include "train/loop/sweep.hpp"
 
 namespace rw::cli {
 namespace {
-
-std::vector<std::string> split(const std::string& text, const char* separators) {
-  std::vector<std::string> out;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t end = std::min(text.find_first_of(separators, at), text.size());
-    if (end > at) out.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return out;
-}
-
-struct System {
-  std::string name;
-  ModelConfig config;
-};
-
-// "rope=yarn factor=8 positions=rerope"
-System parse_system(const std::string& text, const ModelConfig& model, int64_t longest) {
-  ConfigLayer layer;
-  const std::string where = "--system '" + text + "'";
-  for (const std::string& word : split(text, " ,")) {
-    const size_t equals = word.find('=');
-    if (equals == word.npos)
-      throw UserError(Exit::usage, where + ": '" + word + "' is not of the form NAME=VALUE",
-                      "such as  --system 'rope=yarn factor=8'");
-    std::string name = word.substr(0, equals);
-    std::ranges::replace(name, '-', '_');
-    bool known = false;
-    Settings scratch;
-    visit_settings(scratch,
-                   [&](const Setting& s, const Field&) { known |= s.section == Section::positions && s.name == name; });
-    if (!known)
-      throw UserError(Exit::usage, where + ": there is no option " + name + " of positions",
-                      "its names are those of the options:  ropewalk eval --help");
-    layer.assign(name, word.substr(equals + 1), where + ": " + name, "command line");
-  }
-  if (!layer.problems.empty()) throw layer.problems.front();
-  try {
-    return {text, with_positions(model, layer.values, longest)};
-  } catch (const UserError& error) {
-    throw UserError(error.code, where + ": " + error.what(), error.advice);
-  }
-}
 
 const char* name_of(SweepText kind) { return kind == SweepText::natural ? "natural" : "repeated"; }
 
@@ -93,20 +48,22 @@ void ContextSweep::add_options(CLI::App& app) {
   add_number(app, "--texts", texts, Unit::count, "texts of each kind, spread evenly over the data")->group(group);
   add_number(app, "--segment", segment, Unit::length, "tokens of a repeated segment; by default the shortest length")
       ->group(group);
+  passkey.add_options(app);
 }
 
 Exit ContextSweep::run(const Global& global, LoadedModel& loaded, const TokenData& data) const {
   SweepOptions options{.score_last = score_last, .texts = texts, .segment = segment};
   for (const std::string& word : split(lengths, ",")) options.lengths.push_back(parse_integer(word, Unit::length));
-  const Sweep sweep(data, options);
-  const int64_t longest = sweep.options().lengths.back();
+  check_lengths(options.lengths);
+  const int64_t longest = options.lengths.back();
   const ModelConfig own = loaded.model.config;
   if (own.learned_positions() && longest > own.context)
     throw UserError(Exit::usage, "--context-sweep goes up to " + std::to_string(longest),
                     "the model has learned positions up to " + std::to_string(own.context));
-  std::vector<System> all = {{"the model's own", own}};
-  for (const std::string& system : systems) all.push_back(parse_system(system, own, longest));
+  const std::vector<PositionSystem> all = position_systems(own, systems, longest);
+  if (passkey.wanted()) return passkey.run(global, loaded, data, options.lengths, all);
 
+  const Sweep sweep(data, options);
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
   if (!global.json)
     print("the last " + std::to_string(sweep.options().score_last) + " tokens of " +
@@ -122,13 +79,10 @@ Exit ContextSweep::run(const Global& global, LoadedModel& loaded, const TokenDat
       }
       print(head + "\n");
     }
-    for (const System& system : all) {
+    for (const PositionSystem& system : all) {
       loaded.model.change_positions(system.config);
       const SweepResult result = sweep.run(loaded.model, kind);
-      nlohmann::ordered_json row = {{"system", system.name},
-                                    {"positions", position_text(system.config)},
-                                    {"fingerprint", position_fingerprint(system.config)},
-                                    {"text", name_of(kind)}};
+      nlohmann::ordered_json row = row_of(system, name_of(kind));
       row.update(to_json(result));
       json.push_back(row);
       if (global.json) continue;

@@ -45,8 +45,16 @@ struct Eval {
       throw UserError(Exit::usage, "--context-sweep has no use for --context, --stride, --tokens and --per-token",
                       "it tries the lengths that it is given, and scores the last tokens of --texts texts");
     if (!sweep.wanted() && sweep.given())
-      throw UserError(Exit::usage, "--system, --texts, --segment and --score-last go with --context-sweep",
+      throw UserError(Exit::usage,
+                      "--system, --text, --texts, --segment, --score-last, --passkey, --depths, --trials and --seed go "
+                      "with --context-sweep",
                       "such as  --context-sweep 512,1k,2k");
+    if (sweep.passkey.wanted() && sweep.of_texts())
+      throw UserError(Exit::usage, "--passkey has no use for --text, --texts, --segment and --score-last",
+                      "how many keys there are for each length and depth says --trials");
+    if (!sweep.passkey.wanted() && sweep.passkey.given())
+      throw UserError(Exit::usage, "--depths, --trials and --seed go with --passkey",
+                      "such as  --context-sweep 512,1k,2k --passkey --depths 0,50%,100%");
     if (!per_token.empty() && tokens > 0)
       throw UserError(Exit::usage, "--per-token is for all targets", "leave out --tokens");
     if (micro_batch < 1)
@@ -145,7 +153,9 @@ Command eval_command() {
                             "ropewalk eval runs/first --data data --per-token nll.npy\n"
                             "ropewalk eval runs/first --data data --context 4k --positions rerope --window 256\n"
                             "ropewalk eval runs/first --data data --context-sweep 512,1k,2k --system 'rope=yarn' "
-                            "--system 'positions=rerope log_n=beyond'\n");
+                            "--system 'positions=rerope log_n=beyond'\n"
+                            "ropewalk eval runs/first --data data --context-sweep 512,1k,2k --passkey --depths "
+                            "0,50%,100% --json >passkey.json\n");
 }
 
 }  // namespace rw::cli

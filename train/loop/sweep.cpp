@@ -3,61 +3,26 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
-#include "train/loop/machine.hpp"
-#include "train/loop/workspace.hpp"
+#include "train/loop/text_scorer.hpp"
 
 namespace rw {
 namespace {
 
 constexpr int64_t kParts = 16;
 
-// One text at a time: its buffers, and the arenas of the model.
-struct Scorer {
-  Scorer(Model& model_, int64_t length)
-      : model(model_),
-        dtype(model.embedding.value.dtype),
-        token({}, {1, length}, DType::i32),
-        target({}, {1, length}, DType::i32),
-        position({}, {1, length}, DType::i32),
-        nll({}, {length}, DType::f64),
-        correct({}, {length}, DType::i32) {
-    count_positions(position, {});
-    model.prepare_positions({}, dtype, length);
-    const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { score(ctx, length, length); }};
-    const ArenaSizes sizes = measure({}, work);
-    check_memory(sizes.saved + sizes.scratch, "try shorter texts");
-    workspace = std::make_unique<Workspace>(Device{}, sizes);
-  }
-
-  void score(Ctx& ctx, int64_t length, int64_t count) {
-    const auto part = [&](const Buffer& b) { return columns(b.view(), 0, length); };
-    const auto of_last = [&](const Buffer& b) { return columns(b.view(), 0, count); };
-    model.score(ctx, of_last(nll), of_last(correct), {part(token), part(target), part(position), {}});
-  }
-
-  // Of the last `count` targets of the last `length` ones of `text`.
-  void score(std::span<const int32_t> text, int64_t length, int64_t count) {
-    const auto ids = text.last(static_cast<size_t>(length) + 1);
-    std::ranges::copy(ids.first(static_cast<size_t>(length)), token.view().as<int32_t>().data);
-    std::ranges::copy(ids.subspan(1), target.view().as<int32_t>().data);
-    model.prepare_positions({}, dtype, length);
-    score(workspace->ctx, length, count);
-  }
-
-  Model& model;
-  DType dtype;
-  Buffer token, target, position, nll, correct;
-  std::unique_ptr<Workspace> workspace;
-};
-
 }  // namespace
+
+void check_lengths(std::span<const int64_t> lengths) {
+  const char* const advice = "such as 512,1k,2k,4k";
+  if (lengths.empty() || lengths.front() < 1) throw UserError(Exit::usage, "there is no length to try", advice);
+  if (!std::ranges::is_sorted(lengths, std::less_equal()))
+    throw UserError(Exit::usage, "the lengths do not ascend", advice);
+}
 
 Sweep::Sweep(const TokenData& data, SweepOptions options) : data_(&data), options_(std::move(options)) {
   SweepOptions& o = options_;
   const auto refuse = [](const std::string& what, const char* advice) { throw UserError(Exit::usage, what, advice); };
-  if (o.lengths.empty() || o.lengths.front() < 1) refuse("there is no length to try", "such as 512,1k,2k,4k");
-  if (!std::ranges::is_sorted(o.lengths, std::less_equal()))
-    refuse("the lengths do not ascend", "such as 512,1k,2k,4k");
+  check_lengths(o.lengths);
   if (o.score_last == 0) o.score_last = o.lengths.front();
   if (o.segment == 0) o.segment = o.lengths.front();
   if (o.score_last < 1 || o.score_last > o.lengths.front())
@@ -85,7 +50,7 @@ std::vector<int32_t> Sweep::text(SweepText kind, int64_t index) const {
 
 SweepResult Sweep::run(Model& model, SweepText kind) const {
   const int64_t longest = options_.lengths.back(), parts = std::min(kParts, longest);
-  Scorer scorer(model, longest);
+  TextScorer scorer(model, longest);
   SweepResult out;
   for (const int64_t length : options_.lengths) out.cells.push_back({.length = length});
   for (int64_t part = 0; part < parts; ++part) {
@@ -98,8 +63,8 @@ SweepResult Sweep::run(Model& model, SweepText kind) const {
     for (SweepCell& cell : out.cells) {
       const int64_t count = cell.length == longest ? longest : k;
       scorer.score(ids, cell.length, count);
-      const double* nll = scorer.nll.view().as<double>().data;
-      const int32_t* correct = scorer.correct.view().as<int32_t>().data;
+      const double* nll = scorer.nll().data();
+      const int32_t* correct = scorer.correct().data();
       for (int64_t t = count - k; t < count; ++t) cell.loss += nll[t], cell.accuracy += correct[t], ++cell.targets;
       if (cell.length != longest) continue;
       for (SweepPart& part : out.by_position)

@@ -37,6 +37,8 @@ struct SweepResult {
   std::vector<SweepPart> by_position;  // all targets of the longest texts
 };
 
+void check_lengths(std::span<const int64_t> lengths);  // UserError(Exit::usage): none, below 1, not ascending
+
 class Sweep {
  public:
   // UserError(Exit::usage): no or unordered lengths, a K beyond the shortest one, no texts; Exit::data: the data are

@@ -16,6 +16,7 @@ enum class Exit : int {
   non_finite = 5,    // loss or gradient
   write = 6,         // no space, no permission, folder in use
   corrupt = 7,       // a damaged checkpoint or token file
+  check = 8,         // what was to be checked does not hold
   internal = 70,     // our fault
   interrupted = 75,  // stopped by a signal or a STOP file; everything is saved
 };

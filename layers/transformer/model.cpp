@@ -229,7 +229,7 @@ void Model::logits(Ctx& ctx, View out, const Batch& batch) const {
   gemm_nt(ctx, out, normed, head_weight().value, {}, Grad::overwrite);
 }
 
-void Model::score(Ctx& ctx, View nll, View correct, const Batch& batch) const {
+void Model::score(Ctx& ctx, View nll, View correct, const Batch& batch, Phase phase) const {
   const int64_t count = nll.width(), length = batch.token.width();
   RW_CHECK(batch.token.shape.rank == 2 && batch.token.rows() == 1 && count <= length, batch.token, nll);
   RW_CHECK(nll.dtype == DType::f64 && correct.dtype == DType::i32 && correct.shape == nll.shape, nll, correct);
@@ -237,7 +237,7 @@ void Model::score(Ctx& ctx, View nll, View correct, const Batch& batch) const {
   const ArenaScope scope(ctx.scratch);
   const DType dtype = embedding.value.dtype;
   const View normed = ctx.scratch.take({1, length, config.width}, dtype, "model.normed");
-  encode(ctx, normed, batch, Phase::inference);
+  encode(ctx, normed, batch, phase);
   const int64_t chunk = loss_chunk_rows(count, config.vocab, dtype);
   const View logits = ctx.scratch.take({chunk, config.vocab}, dtype, "model.logits");
   for (int64_t first = 0; first < count; first += chunk) {

@@ -57,7 +57,7 @@ struct Model {
   void logits(Ctx&, View logits /* [B·T, V] */, const Batch&) const;
   // Of the last K tokens of one sequence, batch.token [1, T] and its targets: the negative log-likelihood, and 1 where
   // the likeliest id (of equal ones the lowest) is the target. nll [K], f64; correct i32 [K], K ≤ T. Targets are ids.
-  void score(Ctx&, View nll, View correct, const Batch&) const;
+  void score(Ctx&, View nll, View correct, const Batch&, Phase = Phase::inference) const;
   // Logits [1, V] after the last of the next tokens of a cached sequence; batch.token is [1, T], positions go on from
   // the cache. Error if the angles of its keys are those of another length of text than prepare_positions() was told.
   // One cache for each block, of add_cache().

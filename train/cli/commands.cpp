@@ -16,6 +16,7 @@ Command eval_command();
 Command generate_command();
 Command inspect_command();
 Command report_command();
+Command study_command();
 Command doctor_command();
 Command estimate_command();
 Command import_hf_command();
@@ -46,6 +47,7 @@ std::vector<Command> commands() {
           generate_command(),
           inspect_command(),
           report_command(),
+          study_command(),
           doctor_command(),
           estimate_command(),
           import_hf_command(),

@@ -66,6 +66,7 @@ std::string manual(const CLI::App& app) {
         std::pair(Exit::data, "input data or their format are wrong"), std::pair(Exit::memory, "not enough memory"),
         std::pair(Exit::non_finite, "the loss or a gradient is not finite"),
         std::pair(Exit::write, "something cannot be written"), std::pair(Exit::corrupt, "a damaged file"),
+        std::pair(Exit::check, "what was to be checked does not hold"),
         std::pair(Exit::internal, "a fault of the program"),
         std::pair(Exit::interrupted, "stopped by a signal or a STOP file; everything is saved")})
     out += ".TP\n" + std::to_string(static_cast<int>(code)) + "\n" + meaning + "\n";

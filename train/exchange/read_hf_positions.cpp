@@ -145,10 +145,9 @@ void take_windows(JsonKeys& keys, const std::string& model_type, ModelConfig& m)
       windows += type == "sliding_attention";
     }
     if (windows > 0 && window == 0) throw keys.bad("layer_types", "without use_sliding_window no layer has a window");
-  } else if (window > 0) {  // the layers from max_window_layers on
+  } else if (window > 0) {                                                       // the layers from max_window_layers on
     const int64_t from = first.is_null() ? 28 : integer_of(first).value_or(-1);  // 28: transformers' default
-    if (from < 0)
-      throw keys.bad("max_window_layers", "a whole number from 0 is wanted");
+    if (from < 0) throw keys.bad("max_window_layers", "a whole number from 0 is wanted");
     windows = std::max<int64_t>(0, m.layers - from);
   }
   if (windows == 0) return;

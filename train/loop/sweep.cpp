@@ -50,7 +50,7 @@ std::vector<int32_t> Sweep::text(SweepText kind, int64_t index) const {
 
 SweepResult Sweep::run(Model& model, SweepText kind) const {
   const int64_t longest = options_.lengths.back(), parts = std::min(kParts, longest);
-  TextScorer scorer(model, longest);
+  TextScorer scorer(model, longest, options_.phase);
   SweepResult out;
   for (const int64_t length : options_.lengths) out.cells.push_back({.length = length});
   for (int64_t part = 0; part < parts; ++part) {

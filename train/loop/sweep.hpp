@@ -17,6 +17,7 @@ struct SweepOptions {
   int64_t score_last = 0;          // K: targets of each text, the last ones; 0: the shortest length
   int64_t texts = 8;               // of each kind, spread evenly over the data
   int64_t segment = 0;             // tokens of a repeated one; 0: the shortest length
+  Phase phase = Phase::inference;  // whose positions the model has
 };
 
 struct SweepCell {

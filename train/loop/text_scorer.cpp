@@ -7,9 +7,10 @@
 
 namespace rw {
 
-TextScorer::TextScorer(Model& model, int64_t longest)
+TextScorer::TextScorer(Model& model, int64_t longest, Phase phase)
     : model_(model),
       dtype_(model.embedding.value.dtype),
+      phase_(phase),
       token_({}, {1, longest}, DType::i32),
       target_({}, {1, longest}, DType::i32),
       position_({}, {1, longest}, DType::i32),
@@ -26,7 +27,7 @@ TextScorer::TextScorer(Model& model, int64_t longest)
 void TextScorer::score(Ctx& ctx, int64_t length, int64_t count) {
   const auto part = [&](const Buffer& b) { return columns(b.view(), 0, length); };
   const auto of_last = [&](const Buffer& b) { return columns(b.view(), 0, count); };
-  model_.score(ctx, of_last(nll_), of_last(correct_), {part(token_), part(target_), part(position_), {}});
+  model_.score(ctx, of_last(nll_), of_last(correct_), {part(token_), part(target_), part(position_), {}}, phase_);
 }
 
 void TextScorer::score(std::span<const int32_t> text, int64_t length, int64_t count) {

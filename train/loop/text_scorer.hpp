@@ -12,7 +12,7 @@ namespace rw {
 class TextScorer {
  public:
   // For texts of up to `longest` tokens. UserError(Exit::memory) where their arenas do not fit.
-  TextScorer(Model& model, int64_t longest);
+  TextScorer(Model& model, int64_t longest, Phase phase = Phase::inference);
 
   // Of the last `count` targets of the last `length` ones of `text`, which has at least one token more: the model reads
   // `length` tokens, and its positions are prepared for so many and left prepared. 1 ≤ count ≤ length ≤ longest.
@@ -27,6 +27,7 @@ class TextScorer {
 
   Model& model_;
   DType dtype_;
+  Phase phase_;
   Buffer token_, target_, position_, nll_, correct_;
   std::unique_ptr<Workspace> workspace_;
   size_t count_ = 0;

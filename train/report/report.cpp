@@ -5,15 +5,12 @@
 #include "core/file/atomic.hpp"
 #include "train/loop/machine.hpp"
 #include "train/report/html.hpp"
+#include "train/report/page.hpp"
 #include "train/report/sections.hpp"
-#include "train/report/style.hpp"
 #include "train/report/verdict.hpp"
 
 namespace rw::report {
 namespace {
-
-// No script can run and nothing can be fetched, whatever the texts of a run say.
-constexpr std::string_view kPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
 std::string verdict_box(const Record& run, bool with_name) {
   constexpr const char* kTones[] = {"good", "neutral", "warning", "bad"};
@@ -83,21 +80,13 @@ std::string summary_table(std::span<const Record> runs) {
 std::string to_html(std::span<const Record> runs) {
   const bool one = runs.size() == 1;
   const std::string title = one ? runs[0].name() : std::to_string(runs.size()) + " runs compared";
-  std::string out =
-      "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
-      "<meta charset=\"utf-8\"/>\n<meta http-equiv=\"Content-Security-Policy\" content=\"" +
-      escape(kPolicy) +
-      "\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-      "<link rel=\"icon\" href=\"data:,\"/>\n" +
-      element("title", title + " · ropewalk report") + "\n<style>" + std::string(kStyle) +
-      "</style>\n</head>\n<body>\n<main>\n" + element("h1", title) + "\n" +
-      element("p", "ropewalk " RW_VERSION " · report on a training run", "class=\"quiet\"") + "\n";
+  std::string out = element("p", "ropewalk " RW_VERSION " · report on a training run", "class=\"quiet\"") + "\n";
   for (const Record& run : runs) out += verdict_box(run, !one);
   out += section("summary", "Summary", summary_table(runs));
   for (const auto part :
        {curves_section, positions_section, evaluations_section, samples_section, settings_section, machine_section})
     out += part(runs);
-  return out + "</main>\n</body>\n</html>\n";
+  return page(title, "report", out);
 }
 
 void write_report(std::span<const Record> runs, const std::filesystem::path& file) { write_text(file, to_html(runs)); }

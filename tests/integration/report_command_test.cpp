@@ -46,6 +46,27 @@ TEST_F(ReportCommand, ReportsOfRuns) {
   EXPECT_TRUE(fs::exists(folder / "report.html"));
 }
 
+TEST_F(ReportCommand, WithWhatEvalPrinted) {
+  whole("a");
+  const Words eval = {"eval", "a", "--data", "data", "--split", "train", "--json", "--context-sweep"};
+  write_file(folder / "sweep.json", at(eval + Words{"16,32", "--texts", "2"}).out);
+  write_file(folder / "keys.json", at(eval + Words{"128,160", "--passkey", "--trials", "2"}).out);
+  const Finished done = at({"report", "a", "--with", "sweep.json", "keys.json", "-o", "with.html"});
+  EXPECT_EQ(done.exit, 0) << done.err;
+  const std::string html = read_file(folder / "with.html");
+  for (const char* part : {"Loss by length, natural text", "Accuracy by length, repeated text",
+                           "position in texts of 32 tokens", "% of 2 keys found", "Rotary wavelengths"})
+    EXPECT_THAT(html, HasSubstr(part));
+  write_file(folder / "bad.json", "{\"loss\":3}\n");
+  for (const auto& [file, what] : {std::pair{"bad.json", "error: bad.json holds no rows of a sweep"},
+                                   {"gone.json", "error: cannot read gone.json"}}) {
+    const Finished bad = at({"report", "a", "--with", file, "-o", "bad.html"});
+    EXPECT_EQ(bad.exit, 3);
+    EXPECT_EQ(first_line(bad.err), what);
+    EXPECT_FALSE(fs::exists(folder / "bad.html"));
+  }
+}
+
 TEST_F(ReportCommand, WhatIsNoRunIsAnError) {
   const Finished gone = at({"report", "gone"});
   EXPECT_EQ(gone.exit, 3);

@@ -162,6 +162,7 @@ class ReportPage(unittest.TestCase):
                     self.assertGreaterEqual(contrast(theme[name], theme[ground]), 4.5, f"{name} on {ground}")
             self.assertGreaterEqual(contrast(theme["text"], theme["accent"]), 4.5)
             for i in range(6):
+                self.assertGreaterEqual(contrast(theme["text"], theme[f"h{i}"]), 4.5, i)
                 self.assertGreaterEqual(contrast(theme[f"c{i}"], theme["ground"]), 3, i)
 
 

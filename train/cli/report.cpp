@@ -38,20 +38,26 @@ ordered_json to_json(const report::Record& run) {
 }
 
 struct Report {
-  std::vector<std::string> runs;
+  std::vector<std::string> runs, with;
   std::string out;
 
   void add_options(CLI::App& app) {
     app.add_option("RUN", runs, "run folders; several are compared")->required();
     app.add_option("-o,--out", out, "the HTML file; by default RUN/report.html, or report.html for several runs")
         ->type_name("FILE");
+    app.add_option("--with", with,
+                   "what  ropewalk eval --context-sweep ... --json  printed, with or without --passkey: curves by "
+                   "length, and maps of the keys found")
+        ->type_name("FILE ...");
   }
 
   Exit run(const Global& global) {
     if (out.empty()) out = runs.size() == 1 ? (std::filesystem::path(runs[0]) / "report.html").string() : "report.html";
     std::vector<report::Record> records;
     for (const std::string& folder : runs) records.push_back(report::read_record(folder));
-    report::write_report(records, out);
+    std::vector<report::SweepFile> sweeps;
+    for (const std::string& file : with) sweeps.push_back(report::read_sweep_file(file));
+    report::write_report(records, out, sweeps);
     const uint64_t bytes = std::filesystem::file_size(out);
     if (global.json) {
       ordered_json json = {{"report", out}, {"bytes", bytes}, {"runs", ordered_json::array()}};
@@ -68,7 +74,9 @@ struct Report {
 
 Command report_command() {
   return make_command<Report>("report", "a page with the curves, samples and settings of runs",
-                              "ropewalk report runs/first\nropewalk report runs/a runs/b -o compared.html\n");
+                              "ropewalk report runs/first\nropewalk report runs/a runs/b -o compared.html\n"
+                              "ropewalk eval runs/first --data data --context-sweep 512,1k,2k --json >sweep.json\n"
+                              "ropewalk report runs/first --with sweep.json passkey.json\n");
 }
 
 }  // namespace rw::cli

@@ -39,7 +39,8 @@ std::string class_of(const Line& line) {
 std::vector<Point> drawable(const Chart& chart, const Line& line) {
   std::vector<Point> out;
   for (const Point& p : line.points)
-    if (std::isfinite(p.x) && std::isfinite(p.y) && (!chart.log_y || p.y > 0)) out.push_back(p);
+    if (std::isfinite(p.x) && std::isfinite(p.y) && (!chart.log_x || p.x > 0) && (!chart.log_y || p.y > 0))
+      out.push_back(p);
   return out;
 }
 
@@ -142,9 +143,12 @@ std::string to_svg(const Chart& chart) {
   for (const Line& line : chart.lines) lines.push_back(drawable(chart, line));
   const Range of_x = range_of_x(lines), of_y = range_of_y(chart, lines);
   RW_CHECK(of_x.low <= of_x.high, chart.title);
-  const double left = of_x.low > 0 && of_x.low < 0.25 * of_x.high ? 0 : of_x.low;
-  Axis x = make_axis(left, of_x.high, kMostX, chart.x);
-  if (!chart.x_ticks.empty()) x.ticks = chart.x_ticks;
+  const double left = !chart.log_x && of_x.low > 0 && of_x.low < 0.25 * of_x.high ? 0 : of_x.low;
+  Axis x = make_axis(left, of_x.high, kMostX, chart.x, chart.log_x);
+  if (!chart.x_ticks.empty()) {
+    x.ticks = chart.x_ticks;
+    std::erase_if(x.ticks, [&](const Tick& tick) { return tick.at < x.low || tick.at > x.high; });
+  }
   const Axis y = make_axis(of_y.low, of_y.high, kMostY, chart.y, chart.log_y);
 
   std::string out = "<svg viewBox=\"0 0 " + number(kWidth) + " " + number(kHeight) + "\" role=\"img\" aria-label=\"" +
@@ -159,6 +163,12 @@ std::string to_svg(const Chart& chart) {
     for (size_t i = 0; i < lines.size(); ++i)
       if (chart.lines[i].faint == faint) out += drawn(chart, chart.lines[i], std::move(lines[i]), x, y);
   return out + "</svg>\n</svg>\n";
+}
+
+std::string figure(const Chart& chart) {
+  if (is_empty(chart)) return {};
+  return "<figure>\n<figcaption>" + escape(chart.title) + " " + element("span", chart.unit) + "</figcaption>\n" +
+         legend(chart) + to_svg(chart) + "</figure>\n";
 }
 
 std::string legend(const Chart& chart) {

@@ -21,7 +21,7 @@ struct Chart {
   std::string title = {}, unit = {};  // of y: "Loss", "nats per token"
   std::string x_name = {};            // "step", "tokens", "training time"
   Quantity x = Quantity::count, y = Quantity::number;
-  bool log_y = false;
+  bool log_x = false, log_y = false;
   bool from_zero = false;          // y
   std::vector<Tick> x_ticks = {};  // in the place of round numbers
   std::vector<Line> lines = {};
@@ -33,6 +33,8 @@ bool is_empty(const Chart& chart);  // no line has a point that can be drawn
 
 // <svg>, with values that are not finite (and not positive, on a log scale) left out. Only for what is not empty.
 std::string to_svg(const Chart& chart);
+
+std::string figure(const Chart& chart);  // <figure>: title, unit, legend, picture; empty if the chart is
 
 std::string legend(const Chart& chart);  // <ul>, of the lines that have names; empty if none has
 

@@ -76,6 +76,18 @@ TEST(Chart, LogScale) {
   EXPECT_NEAR(lines[0][0].y - lines[0][1].y, lines[0][1].y - lines[0][2].y, 0.11);
 }
 
+TEST(Chart, LogScaleAcross) {
+  Chart chart = chart_of({{0, 5}, {10, 1}, {100, 2}, {1000, 3}});
+  chart.log_x = true, chart.x_ticks = {{1, "out"}, {10, "ten"}, {1000, "end"}};
+  const std::string svg = to_svg(chart);
+  const auto lines = polylines(svg);
+  ASSERT_EQ(lines[0].size(), 3u);
+  EXPECT_NEAR(lines[0][0].x, 0, 0.051);
+  EXPECT_NEAR(lines[0][1].x, 204, 0.051);
+  EXPECT_NEAR(lines[0][2].x, 408, 0.051);
+  EXPECT_THAT(svg, testing::AllOf(HasSubstr(">ten</text>"), HasSubstr(">end</text>"), Not(HasSubstr(">out</text>"))));
+}
+
 TEST(Chart, FromZero) {
   Chart chart = chart_of({{0, 50}, {1, 100}});
   chart.from_zero = true;

@@ -169,12 +169,16 @@ std::string curves_section(std::span<const Record> runs) {
 }
 
 std::string positions_section(std::span<const Record> runs) {
-  Chart chart{.title = "Validation loss", .unit = "nats per token", .x_name = "tokens before the target, at least"};
+  Chart chart{.title = "Validation loss",
+              .unit = "nats per token",
+              .x_name = "tokens before the target, at least",
+              .x = Quantity::count,
+              .log_x = true};
   const auto add = [&](const std::vector<Metrics::Bucket>& buckets, bool first, std::string name, int run) {
     Line line{.name = std::move(name), .run = run, .dots = true};
     for (size_t i = 0; i < buckets.size(); ++i) {
       const Point& p = first ? buckets[i].loss.front() : buckets[i].loss.back();
-      line.points.push_back({std::log2(static_cast<double>(buckets[i].first + 1)), p.y});
+      line.points.push_back({static_cast<double>(buckets[i].first + 1), p.y});
     }
     chart.lines.push_back(std::move(line));
   };
@@ -194,12 +198,10 @@ std::string positions_section(std::span<const Record> runs) {
   }
   if (is_empty(chart)) return {};
   for (int64_t begin = 1, every = longest > 4096 ? 4 : 2; begin <= longest; begin *= every)
-    chart.x_ticks.push_back({std::log2(static_cast<double>(begin)),
-                             begin < 1024 ? std::to_string(begin) : std::to_string(begin / 1024) + "k"});
+    chart.x_ticks.push_back(
+        {static_cast<double>(begin), begin < 1024 ? std::to_string(begin) : std::to_string(begin / 1024) + "k"});
   return section("positions", "Loss by position",
-                 "<div class=\"charts\"><figure>\n<figcaption>" + escape(chart.title) + " " +
-                     element("span", chart.unit) + "</figcaption>\n" + legend(chart) + to_svg(chart) +
-                     "</figure></div>\n" +
+                 "<div class=\"charts\">\n" + figure(chart) + "</div>\n" +
                      element("p",
                              "Each mark is the mean over all targets that saw at least so many tokens of their window, "
                              "and fewer than twice as many.",

@@ -77,18 +77,21 @@ std::string summary_table(std::span<const Record> runs) {
 
 }  // namespace
 
-std::string to_html(std::span<const Record> runs) {
+std::string to_html(std::span<const Record> runs, std::span<const SweepFile> sweeps) {
   const bool one = runs.size() == 1;
   const std::string title = one ? runs[0].name() : std::to_string(runs.size()) + " runs compared";
   std::string out = element("p", "ropewalk " RW_VERSION " · report on a training run", "class=\"quiet\"") + "\n";
   for (const Record& run : runs) out += verdict_box(run, !one);
   out += section("summary", "Summary", summary_table(runs));
-  for (const auto part :
-       {curves_section, positions_section, evaluations_section, samples_section, settings_section, machine_section})
+  out += curves_section(runs) + positions_section(runs);
+  out += sweeps_section(sweeps) + passkeys_section(sweeps);
+  for (const auto part : {wavelengths_section, evaluations_section, samples_section, settings_section, machine_section})
     out += part(runs);
   return page(title, "report", out);
 }
 
-void write_report(std::span<const Record> runs, const std::filesystem::path& file) { write_text(file, to_html(runs)); }
+void write_report(std::span<const Record> runs, const std::filesystem::path& file, std::span<const SweepFile> sweeps) {
+  write_text(file, to_html(runs, sweeps));
+}
 
 }  // namespace rw::report

@@ -5,11 +5,13 @@
 #include <string>
 
 #include "train/report/record.hpp"
+#include "train/report/sweep_file.hpp"
 
 namespace rw::report {
 
-std::string to_html(std::span<const Record> runs);  // at least one
+std::string to_html(std::span<const Record> runs, std::span<const SweepFile> sweeps = {});  // at least one run
 
-void write_report(std::span<const Record> runs, const std::filesystem::path& file);  // UserError(Exit::write)
+void write_report(std::span<const Record> runs, const std::filesystem::path& file,
+                  std::span<const SweepFile> sweeps = {});  // UserError(Exit::write)
 
 }  // namespace rw::report

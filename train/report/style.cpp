@@ -10,12 +10,14 @@ const std::string_view kStyle = R"(
   --ground: #ffffff; --panel: #f5f6f8; --text: #1c1f23; --quiet: #59616b; --rule: #dde1e6; --grid: #e6e9ed;
   --c0: #0060a8; --c1: #c4501b; --c2: #00805a; --c3: #ad3f7a; --c4: #1c1f23; --c5: #8a6a00;
   --good: #00734f; --neutral: #0060a8; --warning: #8a6a00; --bad: #b3261e; --accent: #fff3c4;
+  --h0: #f5f6f8; --h1: #e0edf9; --h2: #c6dff5; --h3: #a9cff0; --h4: #8abeea; --h5: #68ace4;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #14171a; --panel: #1d2125; --text: #e6e8ea; --quiet: #a1a9b3; --rule: #343a41; --grid: #2a3036;
     --c0: #5fb0f2; --c1: #ff8d57; --c2: #37c894; --c3: #ee8bbf; --c4: #e6e8ea; --c5: #dfb63a;
     --good: #37c894; --neutral: #5fb0f2; --warning: #dfb63a; --bad: #ff8a80; --accent: #453b12;
+    --h0: #1d2125; --h1: #172e42; --h2: #123a5b; --h3: #0d4674; --h4: #07528d; --h5: #005da5;
   }
 }
 * { box-sizing: border-box; }
@@ -52,6 +54,10 @@ td { min-width: 5em; }
 td.number { white-space: nowrap; }
 .accent { background: var(--accent); }
 td.accent { font-weight: 600; }
+.heat td, .heat th { padding: 6px 10px; text-align: right; white-space: nowrap; }
+.heat td { min-width: 4.5em; border: 2px solid var(--ground); }
+.h0 { background: var(--h0); } .h1 { background: var(--h1); } .h2 { background: var(--h2); }
+.h3 { background: var(--h3); } .h4 { background: var(--h4); } .h5 { background: var(--h5); }
 details { margin: 8px 0; }
 summary { cursor: pointer; color: var(--quiet); padding: 4px 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 430px), 1fr)); gap: 28px 32px; }
@@ -110,7 +116,7 @@ polyline.faint { stroke-width: 1; stroke-opacity: .45; }
   .picks { display: none; }
   .charts { grid-template-columns: 1fr 1fr; gap: 14px 20px; }
   h2 { break-after: avoid; margin-top: 20px; }
-  .verdict, pre, .legend path, circle { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  .verdict, pre, .heat td, .legend path, circle { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   tr { break-inside: avoid; }
 }
 )";

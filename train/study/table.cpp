@@ -137,12 +137,6 @@ report::Chart chart(const Outcome& outcome, Column column) {
   return out;
 }
 
-std::string figure(const report::Chart& chart) {
-  if (report::is_empty(chart)) return {};
-  return "<figure>\n<figcaption>" + report::escape(chart.title) + " " + report::element("span", chart.unit) +
-         "</figcaption>\n" + report::legend(chart) + report::to_svg(chart) + "</figure>\n";
-}
-
 }  // namespace
 
 Mean mean(const Outcome& outcome, std::string_view row, Column column, int64_t length) {
@@ -201,13 +195,13 @@ std::string to_html(Kind kind, const Outcome& outcome) {
     judged.push_back(
         {{.text = claim.text}, {.text = name_of(claim.verdict), .accent = claim.verdict == Verdict::fails}});
   const std::string title = "Study of length extrapolation: " + std::string(kKinds[static_cast<size_t>(kind)]);
-  return report::page(
-      title, "study",
-      report::element("p", about(kind, outcome)) +
-          report::section("curves", "Accuracy over the length",
-                          figure(chart(outcome, Column::repeated)) + figure(chart(outcome, Column::natural))) +
-          report::section("table", "Table", report::table(table_head(outcome, natural), cells)) +
-          report::section("orderings", "Orderings", report::table({"ordering", "here"}, judged)));
+  return report::page(title, "study",
+                      report::element("p", about(kind, outcome)) +
+                          report::section("curves", "Accuracy over the length",
+                                          report::figure(chart(outcome, Column::repeated)) +
+                                              report::figure(chart(outcome, Column::natural))) +
+                          report::section("table", "Table", report::table(table_head(outcome, natural), cells)) +
+                          report::section("orderings", "Orderings", report::table({"ordering", "here"}, judged)));
 }
 
 }  // namespace rw::study

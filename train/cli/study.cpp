@@ -94,7 +94,12 @@ struct Study {
     const std::filesystem::path folder = out;
     write_text(folder / "table.md", study::to_markdown(o.kind, outcome));
     write_text(folder / "study.html", study::to_html(o.kind, outcome));
-    print(global.json ? to_json(outcome).dump() + "\n" : study::to_markdown(o.kind, outcome));
+    if (global.json)
+      print(to_json(outcome).dump() + "\n");
+    else
+      print(outcome.finished ? study::to_markdown(o.kind, outcome)
+                             : "stopped, with " + std::to_string(outcome.results.size()) + " results in " + out +
+                                   "/table.md; the same command goes on\n");
     if (!outcome.finished) return Exit::interrupted;
     if (check)
       for (const std::string_view claim : study::task(o.kind).gate)

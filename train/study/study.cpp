@@ -183,10 +183,16 @@ SweepCell score(const TokenData& data, Model& model, SweepText kind, int64_t len
 
 Cell Study::score_repeated(const TokenData& data, Model& model, int64_t length, Phase phase) const {
   Cell cell{.column = Column::repeated, .length = length};
-  for (const int64_t part : {8, 4, 2}) {
-    const int64_t segment = (task.short_segments ? context : length) / part;
-    const SweepCell c = score(data, model, SweepText::repeated, length, segment, (task.texts + 2) / 3, phase);
-    cell.loss += c.loss / 3, cell.accuracy += c.accuracy / 3;
+  std::vector<int64_t> segments = {length / 8, length / 4, length / 2};
+  if (task.fixed_segments) {
+    segments = {context / 4, context, 2 * context};
+    std::erase_if(segments, [&](int64_t segment) { return segment > length / 2; });
+  }
+  const auto count = std::ssize(segments);
+  for (const int64_t segment : segments) {
+    const SweepCell c =
+        score(data, model, SweepText::repeated, length, segment, (task.texts + count - 1) / count, phase);
+    cell.loss += c.loss / static_cast<double>(count), cell.accuracy += c.accuracy / static_cast<double>(count);
   }
   return cell;
 }

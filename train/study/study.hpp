@@ -30,7 +30,7 @@ struct Task {
   int64_t seeds;                         // by default
   double repeats;                        // share of repeated passages in the training's texts, by default
   bool natural;                          // whether natural text can be foretold at all
-  bool short_segments;                   // of N/8, N/4, N/2 tokens (a third each); else L/8, L/4, L/2 in a text of L
+  bool fixed_segments;                   // N/4, N, 2 N, those that fit twice; else L/8, L/4, L/2 in a text of L
   int64_t texts;                         // of each kind and length
   std::vector<std::string_view> gate;    // claims that have to hold
 };

@@ -103,10 +103,10 @@ std::string about(Kind kind, const Outcome& outcome) {
   return "Models trained on texts of N = " + std::to_string(outcome.context) + " tokens, used on up to " +
          std::to_string(kFactor) + " N; the mean of " + std::to_string(seeds_of(outcome)) +
          (seeds_of(outcome) == 1 ? " seed" : " seeds (lowest to highest)") +
-         ". Accuracy in percent: the share of all tokens that are the likeliest id. Repeated texts are a segment of an "
-         "eighth, a quarter or a half of " +
-         (kind == Kind::copy ? "N, of random ids, again and again."
-                             : "the length again and again, natural ones are held-out text.") +
+         ". Accuracy in percent: the share of all tokens that are the likeliest id. Repeated texts are a segment "
+         "again and again, of " +
+         (kind == Kind::copy ? "N/4, N or 2 N random ids."
+                             : "an eighth, a quarter or a half of the length; natural ones are held-out text.") +
          " \"(train)\" has the positions of the training. Su's models are single-head gated attention units with Post "
          "Norm, of about 100 M parameters; these are multi-head, with Pre Norm.";
 }

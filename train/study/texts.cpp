@@ -13,6 +13,7 @@
 namespace rw::study {
 namespace {
 
+constexpr uint64_t kHeldOut = 1024;             // N
 constexpr int64_t kSection = 4;                 // N
 constexpr uint64_t kBlock = uint64_t{1} << 20;  // tokens written at once
 
@@ -116,13 +117,14 @@ void write_text_of(const std::filesystem::path& file, const TokenData& data) {
 void write_copy_texts(const std::filesystem::path& folder, const CopyTexts& options) {
   RW_CHECK(options.context >= 8 && options.vocab >= options.context && options.vocab <= 65536, options.context,
            options.vocab);
+  const auto context = static_cast<uint64_t>(options.context);
   write_new_folder(folder, [&](const std::filesystem::path& to) {
     write_copies(to / "train.bin", options, options.tokens);
-    write_copies(to / "val.bin", options, options.tokens / 16);
+    write_copies(to / "val.bin", options, kHeldOut * context);
     Writer test(to / "test.bin");
     Stream draw(options.seed, "test.bin");
     std::vector<int32_t> ids = all_ids(options.vocab);
-    while (test.size() < options.tokens / 16) {
+    while (test.size() < kHeldOut * context) {
       shuffle(ids, options.vocab, draw);
       test.add(ids);
     }

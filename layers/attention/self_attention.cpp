@@ -94,7 +94,7 @@ SelfAttention::Heads SelfAttention::project(Ctx& ctx, CView x, const Sequence& s
   return {columns(joined, 0, of_q), columns(joined, of_q, of_k), columns(product, of_q + of_k, of_k)};
 }
 
-// In ctx.scratch. With ReRoPE the far keys are the raw ones.
+// In ctx.scratch. With ReRoPE the far keys are the raw ones, in streaming the near ones.
 SelfAttention::Turned SelfAttention::turn(Ctx& ctx, CView q, CView k, const Sequence& sequence,
                                           CView key_position) const {
   const auto turned = [&](CView x, const RotaryTable& table, CView position, const char* what) -> CView {
@@ -110,7 +110,8 @@ SelfAttention::Turned SelfAttention::turn(Ctx& ctx, CView q, CView k, const Sequ
                 {}};
   if (sequence.layer.near >= 0) {
     result.q_far = turned(q, sequence.far_query, sequence.position, "attention.q_far");
-    result.k_far = turned(k, sequence.far_key, key_position, "attention.k_far");
+    const bool as_near = sequence.far_key.cos.data == sequence.near.cos.data;
+    result.k_far = as_near ? result.k : turned(k, sequence.far_key, key_position, "attention.k_far");
   }
   return result;
 }
@@ -181,32 +182,30 @@ void SelfAttention::backward(Ctx& ctx, View dx, CView dy, const Sequence& sequen
 void SelfAttention::decode(Ctx& ctx, View y, CView x, const Sequence& sequence, KvCache& cache) const {
   RW_CHECK(x.shape.rank == 3 && x.shape.dim[0] == 1, x);
   Saved saved;
-  const Heads fresh_heads = project(ctx, x, sequence, saved);
+  const Heads heads_of = project(ctx, x, sequence, saved);
   const ArenaScope scope(ctx.scratch);
+  cache.make_room(ctx);
   const int64_t fresh = x.shape.dim[1], total = cache.length + fresh;
-  const auto append = [&](View to, CView from) {
-    const View rows_of_cache = rows(to, cache.length, fresh);
-    if (!ctx.dry)
-      visit_dtype<double, float>(from.dtype, [&]<class T>() {
-        for (int64_t r = 0; r < fresh; ++r) std::copy_n(from.as<T>()[r], from.width(), rows_of_cache.as<T>()[r]);
-      });
-    return reshape(rows(to, 0, total), {1, total, to.width()});
-  };
+  std::vector<KvCache::Joined> joined;
+  const auto append = [&](View kept, CView from) { return joined.emplace_back(ctx, cache, kept, from).view(); };
+  const CView v = append(cache.v, heads_of.v);
   Turned turned;
   if (cache.raw) {
-    const CView all = append(cache.k, fresh_heads.k);
-    turned = turn(ctx, fresh_heads.q, all, sequence, columns(sequence.key_position, 0, total));
+    const CView all = append(cache.k, heads_of.k);
+    Sequence by_row = sequence;
+    by_row.position = columns(sequence.key_position, cache.length, fresh);
+    turned = turn(ctx, heads_of.q, all, by_row, columns(sequence.key_position, 0, total));
   } else {
-    turned = turn(ctx, fresh_heads.q, fresh_heads.k, sequence, sequence.position);
+    turned = turn(ctx, heads_of.q, heads_of.k, sequence, sequence.position);
     turned.k = append(cache.k, turned.k);
     if (!turned.k_far.empty()) turned.k_far = append(cache.k_far, turned.k_far);
   }
-  const CView v = append(cache.v, fresh_heads.v);
-  const View o = ctx.saved.take(fresh_heads.q.shape, x.dtype, "attention.o");
+  const View o = ctx.saved.take(heads_of.q.shape, x.dtype, "attention.o");
   const View lse = ctx.saved.take({1, fresh, heads}, accumulator(x.dtype), "attention.lse");
   attention_forward(ctx, o, lse, turned.q, turned.k, v, options(sequence, turned));
   out.forward(ctx, y, o, saved.out);
-  cache.length = total;
+  for (const KvCache::Joined& j : joined) j.keep(ctx, cache);
+  cache.length = std::min(total, cache.capacity());
 }
 
 }  // namespace rw

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "layers/attention/attention.hpp"
+#include "layers/attention/kv_cache.hpp"
 #include "layers/linear/linear.hpp"
 #include "layers/norm/norm.hpp"
 #include "layers/transformer/config.hpp"
@@ -30,18 +31,7 @@ struct Sequence {
   CView first_key;     // i32 [B, Tk]; empty: one document
   CView factor;        // λ [B, T]; empty: 1
   CView ones;          // [d]: the gain of key_norm
-  CView key_position;  // i32 [1, capacity]: 0, 1, 2, ...; for a cache of raw keys
-};
-
-// Keys and values of earlier tokens, for generation, of one sequence. Keys are kept as the branches take them: their
-// angles never change. Where angles change with the length of the text, or a token's position with what is dropped
-// before it, keys are kept raw, and all are turned for each new token (spec/positions.md 1.9).
-struct KvCache {
-  View k, v;   // [capacity, G·d]
-  View k_far;  // the same, with a far branch and keys that are not raw; else empty
-  bool raw = false;
-  int64_t length = 0;    // rows in use
-  int64_t prepared = 0;  // the length of text whose angles the keys have, where they depend on it
+  CView key_position;  // i32 [1, P]: 0, 1, 2, ...; for a cache of raw keys
 };
 
 struct SelfAttention {
@@ -72,7 +62,8 @@ struct SelfAttention {
 
   void forward(Ctx&, View y, CView x, const Sequence&, Saved&) const;
   void backward(Ctx&, View dx, CView dy, const Sequence&, const Saved&, Grad) const;
-  // Appends the T tokens of x [1, T, C] to the cache and lets them attend to all of it.
+  // Appends the T tokens of x [1, T, C] to the cache and lets them attend to what they see of it. rw::Error if they are
+  // more than a cache without a window has room for, or than there are positions for raw keys.
   void decode(Ctx&, View y, CView x, const Sequence&, KvCache&) const;
 
  private:

@@ -174,7 +174,7 @@ std::vector<std::string> position_warnings(const PositionConfig& config, int64_t
   }
   if (kind == Kind::lambda && std::max(w, config.reach) > trained)
     warn("lambda's window ", w, " and reach ", config.reach, " go beyond the trained length ", trained);
-  if (kind == Kind::streaming && w + sinks_of(config) > trained)
+  if (kind == Kind::streaming && w > trained - sinks_of(config))
     warn("streaming keeps ", w, " keys and ", sinks_of(config), " sinks, more than the trained length ", trained);
   if (kind == Kind::hwfa2 && config.full_window >= trained)
     warn("the full window of hwfa2, ", config.full_window, ", is not below the trained length ", trained,

@@ -66,27 +66,25 @@ void Model::prepare_positions(Device device, DType dtype, int64_t positions) {
   if (const std::string problem = position_problem(positions_, config.trained(), config.layers); !problem.empty())
     throw UserError(Exit::usage, "the positions are refused: " + problem);
 
+  const int64_t in_tables = positions + (endless() ? positions_.window : 0);
   const auto each = [&](const auto& f) {
     std::vector<double> out;
-    for (int64_t p = 0; p < positions; ++p) out.push_back(f(p));
+    for (int64_t p = 0; p < in_tables; ++p) out.push_back(f(p));
     return out;
   };
   const auto number = [](int64_t p) { return static_cast<double>(p); };
   ones_ = filled(device, dtype, {config.head_width}, std::vector<double>(static_cast<size_t>(config.head_width), 1));
-  index_ = filled(device, DType::i32, {1, positions}, each(number));
-  if (positions_.log_n != LogN::off)
-    factor_ = filled(device, dtype, {positions},
-                     each([&](int64_t p) { return query_factor(positions_, config.trained(), p); }));
+  index_ = filled(device, DType::i32, {1, in_tables}, each(number));
   if (!config.rotary()) return;
 
   const Frequencies frequencies = rope_frequencies(config.rope, config.head_width, config.trained(), positions);
   const auto table = [&](const std::vector<double>& at) {
-    const Shape shape{positions, static_cast<int64_t>(frequencies.theta.size())};
+    const Shape shape{in_tables, static_cast<int64_t>(frequencies.theta.size())};
     Table out{Buffer(device, shape, dtype), Buffer(device, shape, dtype)};
     rope_table(out.cos, out.sin, frequencies, at);
     return out;
   };
-  near_ = table(each(number)), far_query_ = {}, far_key_ = {};
+  near_ = table(each(number)), far_query_ = {}, far_key_ = {}, far_key_is_near_ = false;
   // Only inverse Leaky and HWFA2 differ between the phases, and of those each has a far branch in one only.
   for (const Phase phase : {Phase::training, Phase::inference}) {
     bool far = false;
@@ -95,7 +93,8 @@ void Model::prepare_positions(Device device, DType dtype, int64_t positions) {
     const auto keys = each([&](int64_t p) { return far_key(positions_, phase, p); });
     far_query_ = table(each([&](int64_t p) { return far_query(positions_, phase, p); }));
     const bool raw = frequencies.magnitude == 1 && std::ranges::all_of(keys, [](double p) { return p == 0; });
-    if (!raw) far_key_ = table(keys);  // else far keys are the raw ones
+    far_key_is_near_ = keys == each(number);
+    if (!raw && !far_key_is_near_) far_key_ = table(keys);  // else far keys are the raw ones
   }
 }
 
@@ -106,17 +105,17 @@ void Model::change_positions(const ModelConfig& c) {
 
 Sequence Model::sequence(Ctx& ctx, const Batch& batch) const {
   Sequence s;
-  s.near = near_.view(), s.far_query = far_query_.view(), s.far_key = far_key_.view();
+  s.near = near_.view(), s.far_query = far_query_.view(), s.far_key = (far_key_is_near_ ? near_ : far_key_).view();
   s.position = batch.position, s.first_key = batch.first_key, s.ones = ones_.view(), s.key_position = index_.view();
   if (positions_.log_n != LogN::off) {
-    const View factor = ctx.scratch.take(batch.token.shape, factor_.view().dtype, "model.factor");
+    const View factor = ctx.scratch.take(batch.token.shape, ones_.view().dtype, "model.factor");
     if (!ctx.dry) {
-      check_indices(__func__, "position", ctx, batch.position, prepared_);
+      check_indices(__func__, "position", ctx, batch.position, int64_t{1} << 31);
       const Indices at(batch.position);
       visit_dtype<double, float>(factor.dtype, [&]<class T>() {
         const int64_t width = factor.width();
         for (int64_t i = 0; i < factor.shape.elements(); ++i)
-          factor.as<T>()[i / width][i % width] = factor_.view().as<T>().data[at[i]];
+          factor.as<T>()[i / width][i % width] = static_cast<T>(query_factor(positions_, config.trained(), at[i]));
       });
     }
     s.factor = factor;
@@ -132,11 +131,19 @@ Sequence Model::of_layer(Sequence s, int64_t layer, Phase phase) const {
 KvCache Model::add_cache(const Block& block, int64_t capacity, bool raw, const std::function<View(Shape)>& take) const {
   const PositionConfig positions = resolve_positions(config.positions, config.trained(), config.layers);
   const LayerPositions layer = layer_positions(positions, block.index, config.layers, Phase::inference);
-  const Shape shape{capacity, config.kv_heads * config.head_width};
   KvCache cache;
+  const bool drops = raw == (positions.kind == PositionKind::streaming);
+  if (drops && layer.window > 0 && layer.window <= capacity - layer.sinks)
+    cache.window = layer.window, cache.sinks = layer.sinks, capacity = layer.sinks + layer.window;
+  const Shape shape{capacity, config.kv_heads * config.head_width};
   cache.k = take(shape), cache.v = take(shape), cache.raw = raw;
   if (layer.near >= 0 && !raw) cache.k_far = take(shape);
   return cache;
+}
+
+bool Model::endless() const {
+  return positions_.kind == PositionKind::streaming &&
+         positions_.window <= prepared_ - std::max<int64_t>(positions_.sinks, 0);
 }
 
 void Model::embed(Ctx& ctx, View stream, const Batch& batch, const Draws& draws) const {

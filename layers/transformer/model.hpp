@@ -44,7 +44,9 @@ struct Model {
   }
 
   // Tables for the positions 0 .. positions - 1, of a text of so many tokens where the rotary rule looks at the length.
-  // To be called before the first forward; cheap to call again. UserError if the configuration of positions is wrong.
+  // Streaming has `window` rows more where its cache holds at most `positions` tokens: so many may come at once when it
+  // is full. To be called before the first forward; cheap to call again. UserError if the configuration of positions is
+  // wrong.
   void prepare_positions(Device, DType, int64_t positions);
   // Positions, rotary rule and trained context from now on those of `config`; to be prepared anew.
   void change_positions(const ModelConfig& config);
@@ -63,10 +65,14 @@ struct Model {
   // One cache for each block, of add_cache().
   void decode(Ctx&, View logits, const Batch&, std::vector<KvCache>&) const;
 
+  // A text may go on without end, with raw keys: streaming, where its cache holds at most the positions prepared.
+  bool endless() const;
+
   // What the layers are told of a batch; of_layer() adds what one of them does. Lies in ctx.scratch.
   Sequence sequence(Ctx&, const Batch&) const;
   Sequence of_layer(Sequence, int64_t layer, Phase) const;
-  // Room for `capacity` tokens of one block; `take` gives memory.
+  // Room for `capacity` tokens of one block, or fewer where a window lets it drop what no later token sees: with turned
+  // keys in every kind but streaming, and with raw keys in streaming. `take` gives memory.
   KvCache add_cache(const Block&, int64_t capacity, bool raw, const std::function<View(Shape)>& take) const;
 
  private:
@@ -77,7 +83,8 @@ struct Model {
   PositionConfig positions_;  // with its defaults
   int64_t prepared_ = 0;
   Table near_, far_query_, far_key_;
-  Buffer factor_, ones_, index_;
+  bool far_key_is_near_ = false;
+  Buffer ones_, index_;
 
   const Param& head_weight() const { return head.empty() ? embedding : head[0]; }
   void embed(Ctx&, View stream, const Batch&, const Draws&) const;

@@ -80,6 +80,24 @@ TEST_F(PositionsCli, KeysAreHiddenAndAskedFor) {
               HasSubstr("\npositions=rerope window=4\n  depth                 128              160\n  0%  "));
 }
 
+// What the caches hold is all that counts, however long the text: not so where it starts anew when the context is full.
+TEST_F(PositionsCli, StreamingWritesWithoutEnd) {
+  whole("run");
+  const auto tokens = [&](const Words& more) {
+    return result(Words{"generate", "run", "-t", "0", "-n", "90", "--past-end", "-p", "the"} + more)["tokens"];
+  };
+  const Words streaming = {"--positions", "streaming", "--window", "9", "--sinks", "2"};
+  const json text = tokens(streaming);
+  EXPECT_EQ(text.size(), 90u);
+  EXPECT_EQ(tokens(streaming + Words{"--context", "128"}), text);
+  EXPECT_EQ(tokens(streaming + Words{"--context", "11"}), text);
+  EXPECT_NE(tokens({"--context", "128", "--positions", "window", "--window", "9"}),
+            tokens({"--context", "11", "--positions", "window", "--window", "9"}));
+  const Finished wide = at({"generate", "run", "-n", "40", "--past-end", "--positions", "streaming", "--window", "30"});
+  EXPECT_EQ(wide.exit, 0) << wide.err;
+  EXPECT_THAT(wide.err, HasSubstr("streaming keeps 30 keys and 4 sinks, more than the trained length 16"));
+}
+
 TEST_F(PositionsCli, AContextIsExtendedAndTheProofIsShown) {
   whole("run");
   const Finished longer = at(extend("longer", {"--rope", "yarn"}));
@@ -135,6 +153,11 @@ TEST_F(PositionsCli, BadInputIsExplained) {
            {eval({"--context-sweep", "160", "--passkey", "--depths", "half"}), "'half' is not a number"},
            {eval({"--context-sweep", "160", "--passkey", "--trials", "0"}), "0 trials cannot be made"},
            {eval({"--context-sweep", "160", "--passkey", "--seed", "-1"}), "--seed is negative"},
+           {{"generate", "run", "--context", "12", "--positions", "streaming", "--window", "9"},
+            "streaming keeps a window of 9 and 4 sinks, more than a context of 12"},
+           {{"generate", "run", "--positions", "streaming", "--window", "9223372036854775807"},
+            "more than a context of 16777216"},
+           {{"generate", "run", "--positions", "streaming", "--window", "-1"}, "the window of streaming is -1"},
            {pretrain("new", {"--positions", "inverse-leaky", "--far-step", "1/2"}), "--positions leaky"},
            {pretrain("new", {"--rope", "linear", "--factor", "0.5"}), "the factor is 0.5"},
            {pretrain("new", {"--positions", "none", "--rope", "yarn", "--factor", "4"}), "is of no use with positions"},

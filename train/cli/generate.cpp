@@ -33,7 +33,7 @@ struct Generate {
     add_number(app, "--seed", seed, Unit::integer, "the same seed writes the same text");
     add_number(app, "--samples", samples, Unit::integer, "texts to write, with seeds from --seed on");
     add_number(app, "--context", context, Unit::length,
-               "tokens that the model looks back on at most; by default what it was trained on");
+               "tokens that the model looks back on at most; by default what it was trained on, or streaming keeps");
     app.add_flag("!--past-end", to_the_end, "go on where a document ends");
     positions.add(app);
   }
@@ -62,10 +62,14 @@ struct Generate {
       throw UserError(Exit::data, loaded.folder.string() + " has no tokenizer",
                       "it was trained on token files without one: it writes tokens, not text");
     const ModelConfig& config = loaded.model.config;
-    if (context == 0) context = config.context;
+    const bool given = context > 0;
+    if (!given) context = config.context;
     if (context > config.context && config.learned_positions())
       throw UserError(Exit::usage, "--context is " + std::to_string(context),
                       "the model has learned positions up to " + std::to_string(config.context));
+    if (config.positions.kind == PositionKind::streaming && !loaded.model.endless()) fit_streaming(loaded.model, given);
+    if (!positions.changes().empty())
+      for (const std::string& line : position_advice(config, context)) print_warning(line);
     const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { Generator::dry_run(ctx, loaded.model, context); }};
     const ArenaSizes sizes = measure({}, work);
     check_memory(sizes.saved + sizes.scratch, "try a smaller --context");
@@ -77,18 +81,32 @@ struct Generate {
     return Exit::ok;
   }
 
+  // The context holds what streaming keeps.
+  void fit_streaming(Model& model, bool given) {
+    const ModelConfig& c = model.config;
+    const PositionConfig p = resolve_positions(c.positions, c.trained(), c.layers);
+    const int64_t sinks = std::max<int64_t>(p.sinks, 0);
+    if (given || p.window > kMostContext - sinks)
+      throw UserError(Exit::usage,
+                      "streaming keeps a window of " + std::to_string(p.window) + " and " + std::to_string(sinks) +
+                          " sinks, more than a context of " + std::to_string(given ? context : kMostContext),
+                      "give a smaller --window, or leave --context out");
+    context = p.window + sinks;
+    model.prepare_positions({}, model.embedding.value.dtype, context);
+  }
+
   void write_one(const Global& global, const LoadedModel& loaded, Generator& generator, uint64_t own_seed) {
     const Tokenizer& tokenizer = *loaded.tokenizer;
     sampling.seed = own_seed;
     std::vector<int32_t> ids = {tokenizer.document_start()};
     for (int32_t id : tokenizer.encode(prompt)) ids.push_back(id);
-    const size_t given = ids.size();
     const auto show = [&](const std::string& text) {
       if (!global.json) print(text);
     };
     Utf8Stream stream;
     show(prompt);
-    std::string text = prompt;
+    std::string text = prompt;  // this and `written` for JSON only
+    std::vector<int32_t> written;
     bool ended = false;
     auto logits = generator.append(ids);
     const size_t vocab = std::min(logits.size(), static_cast<size_t>(tokenizer.vocab()));  // the model may have more
@@ -96,20 +114,18 @@ struct Generate {
       const int32_t id = draw_token(logits.first(vocab), sampling, static_cast<uint64_t>(n));
       ended = id == tokenizer.document_start() || std::ranges::find(loaded.meta.ends, id) != loaded.meta.ends.end();
       if (ended && to_the_end) break;
-      ids.push_back(id);
       const std::string piece = ended ? "\n" : stream.add(tokenizer.bytes(id));
-      text += piece, show(piece);
+      if (global.json) text += piece, written.push_back(id);
+      show(piece);
       if (n + 1 < tokens) logits = generator.append(std::array{id});
     }
     const std::string rest = stream.finish() + "\n";
     show(rest);
-    if (global.json) {
-      const std::vector<int32_t> written(ids.begin() + static_cast<ptrdiff_t>(given), ids.end());
+    if (global.json)
       print(nlohmann::ordered_json{
                 {"seed", own_seed}, {"prompt", prompt}, {"text", text}, {"tokens", written}, {"ended", ended}}
                 .dump() +
             "\n");
-    }
   }
 };
 
@@ -120,7 +136,8 @@ Command generate_command() {
       "generate", "write text with a model",
       "ropewalk generate runs/first\nropewalk generate runs/first -p \"It is a truth\" -n 100 --seed 7\n"
       "ropewalk generate runs/first -t 0\n"
-      "ropewalk generate runs/first --context 2k --rope yarn --log-n beyond\n");
+      "ropewalk generate runs/first --context 2k --rope yarn --log-n beyond\n"
+      "ropewalk generate runs/first -n 100000 --past-end --positions streaming   # in memory that stays\n");
 }
 
 }  // namespace rw::cli

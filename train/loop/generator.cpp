@@ -4,6 +4,12 @@
 #include <numeric>
 
 namespace rw {
+namespace {
+
+// Of tokens that come to a cache of raw keys with a window: positions for more were not prepared (Model).
+int64_t most_at_once(const KvCache& cache, int64_t context) { return std::min(cache.window + 1, context); }
+
+}  // namespace
 
 int32_t draw_token(std::span<const double> logits, const SamplingOptions& options, uint64_t index) {
   RW_CHECK(!logits.empty() && options.temperature >= 0 && options.top_k >= 0 && options.top_p > 0);
@@ -34,8 +40,13 @@ void Generator::dry_run(Ctx& ctx, const Model& model, int64_t context) {
   const DType dtype = model.embedding.value.dtype;
   std::vector<KvCache> caches;
   for (const Block& block : model.blocks)
-    caches.push_back(model.add_cache(block, context, false, [&](Shape s) { return take(s, dtype); }));
-  const View ids = take({1, context}, DType::i32), position = take({1, context}, DType::i32);
+    caches.push_back(model.add_cache(block, context, model.endless(), [&](Shape s) { return take(s, dtype); }));
+  int64_t count = context;
+  if (model.endless()) {  // the largest is what comes to full caches
+    count = most_at_once(caches.front(), context);
+    for (KvCache& cache : caches) cache.length = cache.capacity();
+  }
+  const View ids = take({1, count}, DType::i32), position = take({1, count}, DType::i32);
   model.decode(ctx, take({1, model.config.vocab}, dtype), {ids, {}, position, {}}, caches);
 }
 
@@ -44,32 +55,47 @@ Generator::Generator(Ctx& ctx, const Model& model, int64_t context) : ctx_(ctx),
   token_ = Buffer(ctx.device, {1, context}, DType::i32), position_ = Buffer(ctx.device, {1, context}, DType::i32);
   logits_ = Buffer(ctx.device, {1, model.config.vocab}, dtype);
   for (const Block& block : model.blocks)
-    caches_.push_back(model.add_cache(
-        block, context, false, [&](Shape shape) { return memory_.emplace_back(ctx.device, shape, dtype).view(); }));
+    caches_.push_back(model.add_cache(block, context, model.endless(), [&](Shape shape) {
+      return memory_.emplace_back(ctx.device, shape, dtype).view();
+    }));
 }
 
 std::span<const double> Generator::append(std::span<const int32_t> ids) {
   RW_CHECK(!ids.empty());
+  if (model_.endless()) return append_without_end(ids);
   const auto capacity = static_cast<size_t>(context_);
-  if (ids_.size() + ids.size() <= capacity) return feed(ids);
-  std::vector<int32_t> all = ids_;
-  all.insert(all.end(), ids.begin(), ids.end());
-  const size_t keep = std::min(all.size(), std::max<size_t>(capacity / 2, 1));
-  ids_.clear();
-  for (KvCache& cache : caches_) cache.length = 0;
-  return feed(std::span(all).last(keep));
+  std::vector<int32_t> all;
+  if (ids_.size() + ids.size() > capacity) {
+    all.swap(ids_);
+    all.insert(all.end(), ids.begin(), ids.end());
+    ids = std::span(all).last(std::max<size_t>(capacity / 2, 1));
+    length_ = 0;
+    for (KvCache& cache : caches_) cache.length = 0;
+  }
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  feed(ids);
+  return result();
 }
 
-std::span<const double> Generator::feed(std::span<const int32_t> ids) {
+std::span<const double> Generator::append_without_end(std::span<const int32_t> ids) {
+  const auto most = static_cast<size_t>(most_at_once(caches_.front(), context_));
+  for (; ids.size() > most; ids = ids.subspan(most)) feed(ids.first(most));
+  feed(ids);
+  return result();
+}
+
+void Generator::feed(std::span<const int32_t> ids) {
   const auto count = static_cast<int64_t>(ids.size());
+  RW_CHECK(length_ + count < int64_t{1} << 31, length_, count);  // positions are i32
   const auto prefix = [&](const Buffer& b) { return range_of(b.view(), {0, count, false}, {1, count}); };
   const View token = prefix(token_), position = prefix(position_);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    token.as<int32_t>().data[i] = ids[i];
-    position.as<int32_t>().data[i] = static_cast<int32_t>(ids_.size() + i);
-  }
+  std::ranges::copy(ids, token.as<int32_t>().data);
+  std::iota(position.as<int32_t>().data, position.as<int32_t>().data + count, static_cast<int32_t>(length_));
   model_.decode(ctx_, logits_, {token, {}, position, {}}, caches_);
-  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  length_ += count;
+}
+
+std::span<const double> Generator::result() {
   result_.resize(static_cast<size_t>(model_.config.vocab));
   visit_dtype<double, float>(logits_.view().dtype, [&]<class T>() {
     std::copy_n(logits_.view().as<T>().data, result_.size(), result_.begin());

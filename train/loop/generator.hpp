@@ -23,15 +23,19 @@ class Generator {
   // What append() computes at most, for sizing the arenas by a dry run.
   static void dry_run(Ctx&, const Model&, int64_t context);
 
-  // A sequence of up to `context` tokens in the arenas of ctx. Both have to live as long.
+  // A sequence in the arenas of ctx, with a context of so many tokens, the positions that the model is prepared for.
+  // Both have to live as long.
   Generator(Ctx& ctx, const Model& model, int64_t context);
 
   // The sequence goes on with `ids`; returns the logits [V] after the last of them, valid until the next call. When the
-  // context is full, the sequence goes on from its later half, at the positions 0, 1, ... again.
+  // context is full, the sequence goes on from its later half, at the positions 0, 1, ... again. Not so where the model
+  // is endless(): it goes on as one, in caches that do not grow, up to 2^31 tokens.
   std::span<const double> append(std::span<const int32_t> ids);
 
  private:
-  std::span<const double> feed(std::span<const int32_t> ids);
+  std::span<const double> append_without_end(std::span<const int32_t> ids);
+  void feed(std::span<const int32_t> ids);
+  std::span<const double> result();
 
   Ctx& ctx_;
   const Model& model_;
@@ -39,7 +43,8 @@ class Generator {
   Buffer token_, position_, logits_;
   std::vector<Buffer> memory_;
   std::vector<KvCache> caches_;
-  std::vector<int32_t> ids_;  // that the caches hold
+  std::vector<int32_t> ids_;  // that the caches hold; none where the model is endless
+  int64_t length_ = 0;        // of the sequence
   std::vector<double> result_;
 };
 

@@ -10,7 +10,6 @@
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/config/positions.hpp"
-#include "train/config/run_toml.hpp"
 #include "train/config/units.hpp"
 #include "train/loop/run_status.hpp"
 #include "train/loop/sweep.hpp"
@@ -116,15 +115,17 @@ fs::path Study::run_of(const ModelRow& model, int64_t seed) const {
   return options.folder / "runs" / (name + "-" + std::to_string(seed));
 }
 
-// What decides the results: all settings but the seed, and where things lie.
+// What decides the results: no seed, no threads, nothing of how a run logs and saves.
 void Study::claim_folder() const {
-  Resolved resolved = rw::resolve(layers());
-  resolved.settings.train.seed = 1, resolved.settings.train.threads = 0;
   std::string text = "# ropewalk study " + std::string(kKinds[static_cast<size_t>(task.kind)]) + ", repeats " +
                      number_text(repeats, Unit::share) + (options.data.empty() ? "" : ", " + options.data.string()) +
                      "\n";
-  text += to_toml(resolved);
-  const fs::path file = options.folder / "study.toml";
+  Settings settings = common;
+  visit_settings(settings, [&](const Setting& s, const Field& field) {
+    if (s.section != Section::run && s.section != Section::data && s.name != "seed" && s.name != "threads")
+      text += std::string(s.name) + " = " + field_text(s.unit, field) + "\n";
+  });
+  const fs::path file = options.folder / "settings.txt";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
     create_folders(options.folder);
@@ -185,7 +186,7 @@ Cell Study::score_repeated(const TokenData& data, Model& model, int64_t length, 
   Cell cell{.column = Column::repeated, .length = length};
   std::vector<int64_t> segments = {length / 8, length / 4, length / 2};
   if (task.fixed_segments) {
-    segments = {context / 4, context, 2 * context};
+    segments = {context / 8, context / 4, 2 * context};
     std::erase_if(segments, [&](int64_t segment) { return segment > length / 2; });
   }
   const auto count = std::ssize(segments);

@@ -1,7 +1,7 @@
 // The study: trains models on texts of N tokens, uses each of them with many position systems on texts of up to 8 N,
 // and keeps what comes out (rows.hpp says which, and what is published).
 //
-//   FOLDER/study.toml       what it was begun with; another study is refused
+//   FOLDER/settings.txt     what it was begun with; another study is refused
 //   FOLDER/data/            the texts (texts.hpp), unless they are used as they are
 //   FOLDER/runs/MODEL-SEED/ a run folder each
 //   FOLDER/results.jsonl    a line for each row of each seed
@@ -30,7 +30,7 @@ struct Task {
   int64_t seeds;                         // by default
   double repeats;                        // share of repeated passages in the training's texts, by default
   bool natural;                          // whether natural text can be foretold at all
-  bool fixed_segments;                   // N/4, N, 2 N, those that fit twice; else L/8, L/4, L/2 in a text of L
+  bool fixed_segments;                   // N/8, N/4, 2 N, those that fit twice; else L/8, L/4, L/2 in a text of L
   int64_t texts;                         // of each kind and length
   std::vector<std::string_view> gate;    // claims that have to hold
 };

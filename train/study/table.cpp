@@ -105,7 +105,7 @@ std::string about(Kind kind, const Outcome& outcome) {
          (seeds_of(outcome) == 1 ? " seed" : " seeds (lowest to highest)") +
          ". Accuracy in percent: the share of all tokens that are the likeliest id. Repeated texts are a segment "
          "again and again, of " +
-         (kind == Kind::copy ? "N/4, N or 2 N random ids."
+         (kind == Kind::copy ? "N/8, N/4 or 2 N random ids."
                              : "an eighth, a quarter or a half of the length; natural ones are held-out text.") +
          " \"(train)\" has the positions of the training. Su's models are single-head gated attention units with Post "
          "Norm, of about 100 M parameters; these are multi-head, with Pre Norm.";

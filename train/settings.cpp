@@ -128,11 +128,15 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
     &t.batch);
   f({"micro_batch", train, integer, "sequences of one forward; 0: what fits the batch, at most 8"}, &t.micro_batch);
   f({"seed", train, integer, "of everything random"}, &t.seed);
-  f({"draw_positions", train, choice, "positions of a training sequence: as they are, or drawn below position_range",
-     "random: Ruoss et al. 2023, arXiv 2305.16843; pose: Zhu et al. 2023, arXiv 2309.10400"},
-    rw::choice(t.draw_positions,
-               {{"none", PositionDraw::none}, {"random", PositionDraw::random}, {"pose", PositionDraw::pose}}));
-  f({"position_range", train, length, "the context that drawn positions train for; at least context"},
+  f({"draw_positions", train, choice,
+     "positions of a training sequence: as they are; drawn below position_range; or with gaps of one random size",
+     "random: Ruoss et al. 2023, arXiv 2305.16843; pose: Zhu et al. 2023, arXiv 2309.10400; equal_mean: Su, "
+     "Transformer upgrade 8"},
+    rw::choice(t.draw_positions, {{"none", PositionDraw::none},
+                                  {"random", PositionDraw::random},
+                                  {"pose", PositionDraw::pose},
+                                  {"equal_mean", PositionDraw::equal_mean}}));
+  f({"position_range", train, length, "the context that random and pose train for; at least context"},
     &t.position_range);
   f({"recompute", train, choice, "what backward computes again, to save memory"},
     rw::choice(t.recompute, {{"none", Recompute::none}, {"norms", Recompute::norms}, {"block", Recompute::block}}));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <vector>
 
@@ -72,8 +73,34 @@ TEST(DrawnPositions, PoseIsTwoChunks) {
   for (const auto& [n, count] : cut) EXPECT_NEAR(count, 562, 110) << n;
 }
 
+TEST(DrawnPositions, EqualMeanIsALineOfExponentialLength) {
+  const auto line = [](size_t length, uint32_t sample, uint32_t step = 1) {
+    std::vector<double> out(length);
+    draw_equal_mean(out, {.seed = 3, .step = step, .sample = sample});
+    return out;
+  };
+  constexpr int kSamples = 20000;
+  double sum = 0;
+  int beyond[4] = {};
+  for (uint32_t sample = 0; sample < kSamples; ++sample) {
+    const auto p = line(9, sample);
+    EXPECT_EQ(p[0], 0);
+    for (size_t t = 0; t < 9; ++t) EXPECT_NEAR(p[t], p[8] * static_cast<double>(t) / 8, 1e-14 * p[8]);
+    sum += p[8];
+    for (int k = 1; k < 4; ++k) beyond[k] += p[8] > 9 * k;
+  }
+  EXPECT_NEAR(sum / kSamples, 9, 0.25);  // four standard errors
+  for (int k = 1; k < 4; ++k) EXPECT_NEAR(beyond[k], kSamples * std::exp(-k), 4 * std::sqrt(kSamples * std::exp(-k)));
+  EXPECT_EQ(line(1, 0), std::vector<double>{0});
+  EXPECT_EQ(line(30, 4, 7), line(30, 4, 7));
+  EXPECT_NE(line(30, 4, 7), line(30, 5, 7));
+  EXPECT_NE(line(30, 4, 7), line(30, 4, 8));
+}
+
 TEST(DrawnPositions, ErrorsNameWhatIsWrong) {
   EXPECT_THAT(error_of([] { drawn(5, PositionDraw::random, 4); }), testing::HasSubstr("length = 5, range = 4"));
+  EXPECT_THAT(error_of([] { drawn(5, PositionDraw::equal_mean, 5); }), testing::HasSubstr("equal_mean"));
+  EXPECT_THAT(error_of([] { draw_equal_mean({}, {}); }), testing::HasSubstr("positions.empty()"));
 }
 
 }  // namespace

@@ -15,9 +15,11 @@
 namespace rw {
 
 // Tokens of B sequences of T. All i32 [B, T]; first_key may be empty (attention.hpp); target is empty where no loss is.
-// Positions of rotary models count from the start of the document.
+// Positions of rotary models count from the start of the document. turned_by: f64 [B, T], real positions that take
+// their place in the near branch's turns, not in log n; empty: none.
 struct Batch {
   CView token, target, position, first_key;
+  CView turned_by{};
 };
 
 // position [B, T]: t, or with documents t - first_key[b, t], counted from the start of the document.
@@ -81,12 +83,15 @@ struct Model {
     RotaryTable view() const { return {cos.view(), sin.view()}; }
   };
   PositionConfig positions_;  // with its defaults
+  Frequencies frequencies_;
   int64_t prepared_ = 0;
   Table near_, far_query_, far_key_;
   bool far_key_is_near_ = false;
   Buffer ones_, index_;
 
   const Param& head_weight() const { return head.empty() ? embedding : head[0]; }
+  bool has_far(Phase) const;
+  void turn_by(Ctx&, Sequence&, CView real_positions) const;
   void embed(Ctx&, View stream, const Batch&, const Draws&) const;
   void encode(Ctx&, View normed, const Batch&, Phase) const;
 };

@@ -159,6 +159,39 @@ TEST_P(ModelVariants, DocumentsDoNotSeeEachOther) {
   EXPECT_NE(after, before);
 }
 
+// Positions divided by two are the frequencies of PI, forward and backward; those of log n stay.
+TEST(Model, RealPositionsTurn) {
+  ModelConfig config = tiny_config();
+  config.positions.log_n = LogN::trained;
+  TestModel m(config, DType::f64, 3, 6, false);
+  config.rope.rule = RopeRule::linear, config.rope.factor = 2;
+  TestModel other(config, DType::f64, 3, 6, false);
+  other.train(other.batch(), 1, Grad::overwrite);
+  const auto whole = [&] { return m.train(m.batch(), 1, Grad::overwrite), TestModel::values(m.grad); }();
+  const auto expected = TestModel::values(other.grad);
+  Buffer real({}, {3, 6}, DType::f64);
+  for (int64_t i = 0; i < 18; ++i) real.view().as<double>().data[i] = static_cast<double>(i % 6) / 2;
+  Batch batch = m.batch();
+  batch.turned_by = real;
+  const std::function<void(Ctx&)> work[] = {
+      [&](Ctx& ctx) { m.model.forward_backward(ctx, m.nll, batch, {}, 1, Grad::overwrite, Recompute::none); }};
+  m.workspace = std::make_unique<Workspace>(Device{}, measure({}, work));
+  m.train(batch, 1, Grad::overwrite);
+  EXPECT_LE(relative_distance(TestModel::values(m.grad), expected), 1e-12);
+  EXPECT_LE(largest_difference(TestModel::values(m.nll), TestModel::values(other.nll)), 1e-12);
+  EXPECT_GT(relative_distance(whole, expected), 1e-3);
+}
+
+TEST(Model, RealPositionsHaveNoFarBranch) {
+  ModelConfig config = tiny_config();
+  config.positions = {.kind = PositionKind::rerope, .window = 3};
+  TestModel m(config, DType::f64, 1, 6, false);
+  Buffer real({}, {1, 6}, DType::f64);
+  Batch batch = m.batch();
+  batch.turned_by = real;
+  EXPECT_THAT(error_of([&] { m.train(batch, 1, Grad::overwrite); }), testing::HasSubstr("has_far"));
+}
+
 TEST(Model, EvaluationEqualsTrainingForward) {
   TestModel m(tiny_config(), DType::f64, 3, 6);
   m.train(m.batch(), 1, Grad::overwrite);

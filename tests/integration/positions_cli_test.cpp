@@ -126,6 +126,14 @@ TEST_F(PositionsCli, InverseLeakyIsPlainRopeOnceItIsSaved) {
   EXPECT_EQ(at(resume("inverse", {"--steps", "8"})).exit, 0);  // and is still trained as it was
 }
 
+TEST_F(PositionsCli, DrawnPositionsAreForTrainingOnly) {
+  const Finished done = at(pretrain("drawn", {"--draw-positions", "equal_mean"}));
+  ASSERT_EQ(done.exit, 0) << done.err;
+  whole("run");
+  EXPECT_EQ(result({"inspect", "drawn"})["model"], result({"inspect", "run"})["model"]);
+  EXPECT_EQ(at(resume("drawn", {"--steps", "8"})).exit, 0);
+}
+
 TEST_F(PositionsCli, BadInputIsExplained) {
   whole("run");
   const auto eval = [](const Words& more) { return Words{"eval", "run", "--data", "data"} + more; };
@@ -162,6 +170,9 @@ TEST_F(PositionsCli, BadInputIsExplained) {
            {pretrain("new", {"--rope", "linear", "--factor", "0.5"}), "the factor is 0.5"},
            {pretrain("new", {"--positions", "none", "--rope", "yarn", "--factor", "4"}), "is of no use with positions"},
            {pretrain("new", {"--draw-positions", "pose", "--position-range", "8"}), "position_range 8"},
+           {pretrain("new", {"--draw-positions", "equal_mean", "--position-range", "64"}), "position_range 64"},
+           {pretrain("new", {"--draw-positions", "equal_mean", "--positions", "rerope"}),
+            "draw_positions equal_mean (command line) and positions rerope"},
            {pretrain("new", {"--draw-positions", "pose", "--position-range", "64", "--positions", "rerope"}),
             "draw_positions pose (command line) and positions rerope"}}) {
     const Finished done = at(arguments);

@@ -131,13 +131,15 @@ void check_train(Checker& check, const Settings& s) {
                         " sequences of a step",
                     "they are batch / context = " + std::to_string(t.batch) + " / " + std::to_string(context));
   }
-  if (t.draw_positions == PositionDraw::none) {
-    check.require(t.position_range == 0, check.show("position_range") + " is of no use",
-                  "it goes with --draw-positions random or pose");
-  } else {
+  if (has_range(t.draw_positions)) {
     check.require(t.position_range >= context, check.show("position_range") + " is below " + check.show("context"),
                   "give the context that the model is to reach, as --position-range " + std::to_string(8 * context));
     check.at_most("position_range", t.position_range, kMostPositions);
+  } else {
+    check.require(t.position_range == 0, check.show("position_range") + " is of no use",
+                  "it goes with --draw-positions random or pose");
+  }
+  if (t.draw_positions != PositionDraw::none) {
     check.require(s.model.rotary(),
                   check.show("draw_positions") + " wants rotary positions, not " + check.show("positions"),
                   "leave it out");

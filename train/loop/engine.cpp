@@ -53,9 +53,10 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const EngineOptions& o = options_;
   RW_CHECK(o.sequences > 0 && o.micro_batch > 0 && o.length > 0, o.sequences, o.micro_batch, o.length);
   options_.micro_batch = std::min(o.micro_batch, o.sequences);
-  const bool drawn = o.draw_positions != PositionDraw::none;
-  RW_CHECK(!drawn || (o.position_range >= o.length && model_.config.rotary()), o.position_range, o.length);
-  model_.prepare_positions(o.device, o.dtype, drawn ? o.position_range : o.length);
+  const bool ranged = has_range(o.draw_positions);
+  RW_CHECK(o.draw_positions == PositionDraw::none || model_.config.rotary());
+  RW_CHECK(!ranged || o.position_range >= o.length, o.position_range, o.length);
+  model_.prepare_positions(o.device, o.dtype, ranged ? o.position_range : o.length);
 
   // Token views: token, target, first_key, and the positions of a micro-batch.
   const int64_t rows_of_tokens = 3 * o.sequences + o.micro_batch;
@@ -65,6 +66,7 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   first_key_ = part(2 * o.sequences, o.sequences);
   position_ = part(3 * o.sequences, o.micro_batch);
   count_positions(position_, {});
+  if (o.draw_positions == PositionDraw::equal_mean) turned_by_ = Buffer(o.device, position_.shape, DType::f64);
 
   // The dry run: parameters at addresses that nobody may touch.
   Arena nowhere = Arena::measuring("parameters", o.device);
@@ -85,7 +87,8 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
            .moments = 2 * elements * size_of(accumulator(o.dtype)),
            .activations = sizes.saved,
            .scratch = sizes.scratch,
-           .tokens = static_cast<size_t>(rows_of_tokens * o.length) * size_of(DType::i32)};
+           .tokens = static_cast<size_t>(rows_of_tokens * o.length) * size_of(DType::i32) +
+                     static_cast<size_t>(turned_by_.view().shape.elements()) * size_of(DType::f64)};
   if (dry) return;
 
   value_ = Buffer(o.device, {layout_.elements}, o.dtype);
@@ -121,7 +124,22 @@ std::vector<StateTensor> Engine::state() {
 
 Batch Engine::batch(int64_t first_row, int64_t count) const {
   const auto part = [&](View v) { return rows(v, first_row, count); };
-  return {part(token_), part(target_), rows(position_, 0, count), options_.documents ? part(first_key_) : View{}};
+  const View turned_by = turned_by_.view().empty() ? View{} : rows(turned_by_.view(), 0, count);
+  return {part(token_), part(target_), rows(position_, 0, count), options_.documents ? part(first_key_) : View{},
+          turned_by};
+}
+
+void Engine::draw_batch(int64_t step, int64_t first_row, int64_t count) {
+  const PositionDraw kind = options_.draw_positions;
+  const auto length = static_cast<size_t>(options_.length);
+  for (int64_t r = 0; kind != PositionDraw::none && r < count; ++r) {
+    const DrawKey key{
+        .seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(first_row + r)};
+    if (kind == PositionDraw::equal_mean)
+      draw_equal_mean({turned_by_.view().as<double>()[r], length}, key);
+    else
+      draw_positions({position_.as<int32_t>()[r], length}, kind, options_.position_range, key);
+  }
 }
 
 void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
@@ -131,11 +149,7 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
     const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
     if (!ctx.dry && options_.documents && model_.config.rotary())
       count_positions(rows(position_, 0, count), rows(first_key_, at, count));
-    for (int64_t r = 0; !ctx.dry && options_.draw_positions != PositionDraw::none && r < count; ++r)
-      draw_positions(
-          std::span(position_.as<int32_t>()[r], static_cast<size_t>(length)), options_.draw_positions,
-          options_.position_range,
-          {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at + r)});
+    if (!ctx.dry) draw_batch(step, at, count);
     const Draws draws{
         .dropout = model_.config.dropout,
         .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};

@@ -27,7 +27,7 @@ struct EngineOptions {
   int64_t length = 1;       // T
   bool documents = true;    // attention stays inside documents: first_key is obeyed
   PositionDraw draw_positions = PositionDraw::none;
-  int64_t position_range = 0;  // of drawn positions; at least length
+  int64_t position_range = 0;  // of positions drawn below one; at least length
   Recompute recompute = Recompute::none;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
   uint64_t seed = 1;
@@ -78,6 +78,7 @@ class Engine {
  private:
   Engine(const ModelConfig&, const EngineOptions&, bool dry);
   Batch batch(int64_t first, int64_t count) const;
+  void draw_batch(int64_t step, int64_t first_row, int64_t count);  // positions
   void run_micro_batches(Ctx&, View nll, int64_t step, double scale);
   [[noreturn]] void report_non_finite(int64_t step, double loss);
 
@@ -86,7 +87,7 @@ class Engine {
   ParamLayout layout_;
   TrainedRanges ranges_;
   MemoryPlan plan_;
-  Buffer token_buffer_, value_, grad_, m_, v_;
+  Buffer token_buffer_, turned_by_, value_, grad_, m_, v_;
   View token_, target_, first_key_, position_;
   std::unique_ptr<Workspace> workspace_;
   Buffer nll_, norm_, clip_;

@@ -64,15 +64,16 @@ TEST(Engine, HowAStepIsCutChangesOnlyRounding) {
 
 TEST(Engine, DrawnPositionsDependOnTheSampleOnly) {
   std::vector<std::vector<double>> all;
-  for (const PositionDraw kind : {PositionDraw::none, PositionDraw::random, PositionDraw::pose}) {
+  using enum PositionDraw;
+  for (const PositionDraw kind : {none, random, pose, equal_mean}) {
     EngineOptions o = options(DType::f64);
-    o.draw_positions = kind, o.position_range = kind == PositionDraw::none ? 0 : 50;
+    o.draw_positions = kind, o.position_range = has_range(kind) ? 50 : 0;
     const auto cut = trained(tiny_config(), o);
     o.micro_batch = 5;
     EXPECT_LE(relative_distance(cut, trained(tiny_config(), o)), 1e-12);
     for (const auto& other : all) EXPECT_GT(relative_distance(cut, other), 1e-6);
     all.push_back(cut);
-    if (kind == PositionDraw::none) continue;
+    if (!has_range(kind)) continue;
     o.position_range = o.length;  // no room: as they are
     EngineOptions plain = o;
     plain.draw_positions = PositionDraw::none, plain.position_range = 0, plain.documents = o.documents = false;

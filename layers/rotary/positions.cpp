@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "layers/rotary/words.hpp"
 
@@ -119,6 +120,13 @@ PositionConfig resolve_positions(const PositionConfig& config, int64_t trained, 
 }
 
 std::string position_problem(const PositionConfig& config, int64_t trained, int64_t layers) {
+  for (const auto& [what, value] : {std::pair("window", config.window),
+                                    {"group", config.group},
+                                    {"sinks", config.sinks},
+                                    {"reach", config.reach},
+                                    {"full window", config.full_window}})
+    if (value > std::numeric_limits<int32_t>::max())
+      return words("the ", what, " is ", value, ", and must be at most ", std::numeric_limits<int32_t>::max());
   const Kind kind = config.kind;
   const std::string_view name = position_kind_name(kind);
   if (const std::string field = without_use(config); !field.empty()) return words(name, " has no use for ", field);

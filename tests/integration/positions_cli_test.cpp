@@ -164,7 +164,7 @@ TEST_F(PositionsCli, BadInputIsExplained) {
            {{"generate", "run", "--context", "12", "--positions", "streaming", "--window", "9"},
             "streaming keeps a window of 9 and 4 sinks, more than a context of 12"},
            {{"generate", "run", "--positions", "streaming", "--window", "9223372036854775807"},
-            "more than a context of 16777216"},
+            "the window is 9223372036854775807, and must be at most 2147483647"},
            {{"generate", "run", "--positions", "streaming", "--window", "-1"}, "the window of streaming is -1"},
            {pretrain("new", {"--positions", "inverse-leaky", "--far-step", "1/2"}), "--positions leaky"},
            {pretrain("new", {"--rope", "linear", "--factor", "0.5"}), "the factor is 0.5"},

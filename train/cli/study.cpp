@@ -64,8 +64,7 @@ struct Study {
     app.add_option("--repeats", repeats, "share of repeated passages put into the training's texts, of text and paper")
         ->type_name("SHARE");
     app.add_flag("--check", check, "end with an error unless the orderings hold that the kind is sure to show");
-    settings.add(app, kSections,
-                 {"data", "out", "overwrite", "seed", "tokens", "time", "position_range", "draw_positions"});
+    settings.add(app, kSections, {"data", "out", "overwrite", "seed", "time", "position_range", "draw_positions"});
   }
 
   study::Options options(const Global& global) const {

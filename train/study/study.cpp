@@ -11,6 +11,8 @@
 #include "train/checkpoint/load_model.hpp"
 #include "train/config/positions.hpp"
 #include "train/config/units.hpp"
+#include "train/config/validate.hpp"
+#include "train/loop/run_folder.hpp"
 #include "train/loop/run_status.hpp"
 #include "train/loop/sweep.hpp"
 #include "train/study/results.hpp"
@@ -57,6 +59,7 @@ struct Study {
   bool own_texts() const { return task.kind == Kind::copy || repeats > 0; }
   std::string training_data() const { return own_texts() ? (options.folder / "data").string() : options.data.string(); }
 
+  void check() const;  // all that can be wrong, before anything is made
   void claim_folder() const;
   void write_texts() const;
   bool train(const ModelRow& model, int64_t seed) const;  // false: stopped
@@ -76,7 +79,7 @@ Study::Study(const Options& o)
     : options(o),
       task(study::task(o.kind)),
       seeds(o.seeds > 0 ? o.seeds : task.seeds),
-      repeats(o.repeats >= 0 ? o.repeats : task.repeats) {
+      repeats(o.repeats.value_or(task.repeats)) {
   const auto refuse = [](const std::string& what, const std::string& advice) {
     throw UserError(Exit::usage, what, advice);
   };
@@ -85,7 +88,9 @@ Study::Study(const Options& o)
   if (task.kind != Kind::copy && o.data.empty())
     refuse("the " + std::string(kKinds[static_cast<size_t>(task.kind)]) + " study needs texts",
            "--data FOLDER, of ropewalk data prepare --val 5%");
-  if (repeats >= 1) refuse("repeats is " + number_text(repeats, Unit::share), "a share below 100%");
+  if (task.kind == Kind::copy && o.repeats) refuse("the copy study has nothing but repeats", "leave out --repeats");
+  if (!(repeats >= 0 && repeats < 1)) refuse("repeats is " + number_text(repeats, Unit::share), "from 0 to below 100%");
+  if (o.seeds < 0) refuse("seeds is " + std::to_string(o.seeds), "at least 1, or 0 for as many as the kind has");
   for (const std::string_view name : task.models)
     if (o.models.empty()) wanted.push_back(&model_named(name));
   for (const std::string& name : o.models) wanted.push_back(&model_named(name));
@@ -95,6 +100,21 @@ Study::Study(const Options& o)
     refuse("a study's models are trained alike, and --time gives each of them another length", "--tokens or --steps");
   if (context < 16 || context % 8 != 0)
     refuse("the context of a study is " + std::to_string(context), "a multiple of 8, at least 16");
+  if (const int64_t vocab = common.model.vocab; task.kind == Kind::copy && (vocab < context || vocab > 65536))
+    refuse("the vocab of the copy study is " + std::to_string(vocab),
+           "from " + std::to_string(context) + " to 65536: the ids of a segment differ, and take two bytes each");
+}
+
+void Study::check() const {
+  for (const ModelRow* model : wanted) {
+    const Resolved settings = settings_of(*model, 1);
+    validate(settings);
+    for (const Row& row : rows())
+      if (row.model == model->name)
+        with_positions(settings.settings.model, setting_words(row.positions, context).values, longest);
+  }
+  if (task.kind != Kind::copy)
+    for (const Split split : {Split::train, Split::val}) TokenData::open(options.data, split);
 }
 
 Resolved Study::settings_of(const ModelRow& model, int64_t seed) const {
@@ -170,6 +190,8 @@ bool Study::train(const ModelRow& model, int64_t seed) const {
   options.say(std::string(begun ? "on with " : "training ") + std::string(model.name) + ", seed " +
               std::to_string(seed));
   if (begun) return Trainer::resume(run, {}, options.trainer).finished;
+  if (run_in_use(run))
+    throw UserError(Exit::write, run.string() + " is in use", "another process trains there: wait for it, or stop it");
   if (fs::exists(run, ignored)) remove_folder(run);  // without a checkpoint there is nothing in it
   create_folders(run.parent_path());
   return Trainer::pretrain(settings_of(model, seed), options.trainer).finished;
@@ -254,12 +276,7 @@ ConfigLayer setting_words(std::string_view text, int64_t context) {
 Outcome run(const Options& options) {
   const Study study(options);
   Outcome outcome{.finished = false, .context = study.context, .results = {}};
-  for (const ModelRow* model : study.wanted)  // all that can be wrong, before anything is made
-    for (const Row& row : rows())
-      if (row.model == model->name) {
-        const ModelConfig own = study.settings_of(*model, 1).settings.model;
-        with_positions(own, setting_words(row.positions, study.context).values, study.longest);
-      }
+  study.check();
   study.claim_folder();
   study.write_texts();
   ResultFile file(options.folder / "results.jsonl");

@@ -12,7 +12,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
-#include <map>
+#include <optional>
 
 #include "train/config/layers.hpp"
 #include "train/loop/trainer.hpp"
@@ -42,7 +42,7 @@ struct Options {
   std::vector<ConfigLayer> layers;     // settings over the task's
   std::vector<std::string> models;     // names; empty: the task's
   int64_t seeds = 0;                   // 0: the task's
-  double repeats = -1;                 // negative: the task's
+  std::optional<double> repeats{};     // of text and paper: a share below 1; none: the task's
   TrainerOptions trainer;
   std::function<void(const std::string&)> say;  // what begins
 };
@@ -66,7 +66,9 @@ struct Outcome {
   std::vector<Result> results;
 };
 
-// Throws UserError(Exit::usage): settings, models or seeds that cannot be; a folder with another study. And as Trainer.
+// Throws UserError, before anything is made: Exit::usage for settings, models, seeds and repeats that cannot be, and a
+// folder with another study; Exit::data for texts that cannot be read. Exit::write while another process trains a model
+// in the folder. And as Trainer.
 Outcome run(const Options& options);
 
 // Over the seeds that a row has results of, in percent; NaN without.

@@ -95,11 +95,11 @@ TEST(Study, AnotherOneInTheSameFolderIsRefused) {
 
 TEST(Study, WhatCannotBeIsRefusedBeforeAnythingIsMade) {
   const test::TemporaryFolder folder;
-  const auto refused = [&](const std::function<void(Options&)>& change) {
+  const auto refused = [&](const std::function<void(Options&)>& change, Exit code = Exit::usage) {
     Options options = tiny(folder / "study");
     change(options);
     const auto error = test::user_error_of([&] { run(options); });
-    EXPECT_EQ(error.code, Exit::usage) << error.what;
+    EXPECT_EQ(error.code, code) << error.what;
     EXPECT_FALSE(std::filesystem::exists(folder / "study"));
     return error.what;
   };
@@ -109,6 +109,13 @@ TEST(Study, WhatCannotBeIsRefusedBeforeAnythingIsMade) {
   EXPECT_THAT(refused([](Options& o) { o.layers.push_back(setting_words("time=3min", 0)); }),
               HasSubstr("trained alike"));
   EXPECT_THAT(refused([](Options& o) { o.layers.push_back(setting_words("context=20", 0)); }), HasSubstr("context"));
+  EXPECT_THAT(refused([](Options& o) { o.layers.push_back(setting_words("batch=60", 0)); }), HasSubstr("batch"));
+  EXPECT_THAT(refused([](Options& o) { o.layers.push_back(setting_words("vocab=15", 0)); }), HasSubstr("vocab"));
+  EXPECT_THAT(refused([](Options& o) { o.seeds = -1; }), HasSubstr("seeds"));
+  EXPECT_THAT(refused([](Options& o) { o.repeats = 0.5; }), HasSubstr("repeats"));
+  EXPECT_THAT(refused([](Options& o) { o.kind = Kind::text, o.data = "there", o.repeats = -0.5; }),
+              HasSubstr("repeats"));
+  EXPECT_THAT(refused([](Options& o) { o.kind = Kind::text, o.data = "nowhere"; }, Exit::data), HasSubstr("nowhere"));
 }
 
 Outcome made_up(std::initializer_list<std::pair<const char*, double>> values) {

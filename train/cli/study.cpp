@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/file/atomic.hpp"
+#include "train/cli/position_systems.hpp"
 #include "train/cli/settings_options.hpp"
 #include "train/config/units.hpp"
 
@@ -14,22 +15,17 @@ using nlohmann::ordered_json;
 
 constexpr auto kSections = {Section::model, Section::data, Section::train, Section::optimizer, Section::run};
 
-ordered_json known(double value) { return std::isnan(value) ? ordered_json() : ordered_json(value); }
-
 ordered_json to_json(const study::Outcome& outcome) {
   ordered_json rows = ordered_json::array(), orderings = ordered_json::array();
-  const int64_t n = outcome.context, longest = study::kFactor * n;
-  for (const study::Row& row : study::rows()) {
-    const auto of = [&](study::Column column, int64_t length) {
-      return known(study::mean(outcome, row.name, column, length).value);
-    };
-    const ordered_json trained = of(study::Column::trained, n);
-    if (trained.is_null()) continue;
+  for (const study::Row& row : study::rows()) {  // what is not known is NaN, which dump() writes as null
+    const auto of = [&](study::Column column) { return study::mean(outcome, row.name, column).value; };
+    const double trained = of(study::Column::trained);
+    if (std::isnan(trained)) continue;
     rows.push_back({{"row", row.name},
                     {"trained", trained},
-                    {"repeated", of(study::Column::repeated, longest)},
-                    {"natural", of(study::Column::natural, longest)},
-                    {"published", {known(row.trained), known(row.repeated), known(row.natural)}}});
+                    {"repeated", of(study::Column::repeated)},
+                    {"natural", of(study::Column::natural)},
+                    {"published", {row.trained, row.repeated, row.natural}}});
   }
   for (const study::Claim& claim : study::claims()) {
     const study::Verdict verdict = study::judge(outcome, study::parse_claim(claim.text));
@@ -39,7 +35,7 @@ ordered_json to_json(const study::Outcome& outcome) {
          {"holds",
           verdict == study::Verdict::unknown ? ordered_json() : ordered_json(verdict == study::Verdict::holds)}});
   }
-  return {{"context", n}, {"finished", outcome.finished}, {"rows", rows}, {"orderings", orderings}};
+  return {{"context", outcome.context}, {"finished", outcome.finished}, {"rows", rows}, {"orderings", orderings}};
 }
 
 struct Study {
@@ -79,11 +75,8 @@ struct Study {
                        if (!global.quiet) std::fprintf(stderr, "%s\n", text.c_str());
                      }};
     if (!repeats.empty()) o.repeats = parse_number(repeats, Unit::share);
-    for (size_t at = 0; at < models.size();) {
-      const size_t end = std::min(models.find(';', at), models.size());
-      o.models.push_back(models.substr(at, end - at));
-      at = end + 1;
-    }
+    o.models = split(models, ";");
+    if (!models.empty() && o.models.empty()) throw UserError(Exit::usage, "--models names none", "as 'plain;log n'");
     return o;
   }
 

@@ -167,8 +167,7 @@ std::string to_svg(const Chart& chart) {
 
 std::string figure(const Chart& chart) {
   if (is_empty(chart)) return {};
-  return "<figure>\n<figcaption>" + escape(chart.title) + " " + element("span", chart.unit) + "</figcaption>\n" +
-         legend(chart) + to_svg(chart) + "</figure>\n";
+  return figure(chart.title, chart.unit, legend(chart) + to_svg(chart));
 }
 
 std::string legend(const Chart& chart) {

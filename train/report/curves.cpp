@@ -27,9 +27,7 @@ using MakeChart = std::function<Chart(const XAxis&)>;
 std::string figure(const MakeChart& make, bool scales = false) {
   const Chart first = make(kAxes[0]);
   if (is_empty(first)) return {};
-  std::string out = "<figure>\n<figcaption>" + escape(first.title);
-  if (!first.unit.empty()) out += " " + element("span", first.unit);
-  out += "</figcaption>\n" + legend(first);
+  std::string out = legend(first);
   for (const XAxis& axis : kAxes) {
     Chart chart = make(axis);
     chart.x = axis.quantity, chart.x_name = axis.name;
@@ -44,7 +42,7 @@ std::string figure(const MakeChart& make, bool scales = false) {
     out += "<div class=\"" + by + " log\">\n" +
            (is_empty(chart) ? element("p", "Nothing above zero.", "class=\"quiet\"") : to_svg(chart)) + "</div>\n";
   }
-  return out + "</figure>\n";
+  return report::figure(first.title, first.unit, out);
 }
 
 // What is noisy: raw and faint, with the medians of its parts over it.
@@ -200,12 +198,9 @@ std::string positions_section(std::span<const Record> runs) {
   for (int64_t begin = 1, every = longest > 4096 ? 4 : 2; begin <= longest; begin *= every)
     chart.x_ticks.push_back(
         {static_cast<double>(begin), begin < 1024 ? std::to_string(begin) : std::to_string(begin / 1024) + "k"});
-  return section("positions", "Loss by position",
-                 "<div class=\"charts\">\n" + figure(chart) + "</div>\n" +
-                     element("p",
-                             "Each mark is the mean over all targets that saw at least so many tokens of their window, "
-                             "and fewer than twice as many.",
-                             "class=\"quiet\""));
+  return charts_section("positions", "Loss by position", figure(chart),
+                        "Each mark is the mean over all targets that saw at least so many tokens of their window, "
+                        "and fewer than twice as many.");
 }
 
 }  // namespace rw::report

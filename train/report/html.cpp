@@ -82,6 +82,20 @@ std::string section(std::string_view id, std::string_view title, const std::stri
   return "<section id=\"" + std::string(id) + "\">\n" + element("h2", title) + "\n" + content + "</section>\n";
 }
 
+std::string charts_section(std::string_view id, std::string_view title, const std::string& charts,
+                           std::string_view note, const std::string& after) {
+  if (charts.empty()) return {};
+  return section(
+      id, title,
+      "<div class=\"charts\">\n" + charts + "</div>\n" + element("p", note, "class=\"quiet\"") + "\n" + after);
+}
+
+std::string figure(std::string_view title, std::string_view unit, const std::string& content) {
+  std::string out = "<figure>\n<figcaption>" + escape(title);
+  if (!unit.empty()) out.append(" ").append(element("span", unit));
+  return out + "</figcaption>\n" + content + "</figure>\n";
+}
+
 std::string details(std::string_view summary, const std::string& content, bool open) {
   return std::string(open ? "<details open=\"open\">" : "<details>") + element("summary", summary) + "\n" + content +
          "</details>\n";

@@ -23,6 +23,10 @@ struct Cell {
 std::string table(const std::vector<std::string>& head, const std::vector<std::vector<Cell>>& rows);
 
 std::string section(std::string_view id, std::string_view title, const std::string& content);  // content: HTML
+// Charts or maps with a note on how to read them, and what else there is to show; empty if there are no charts.
+std::string charts_section(std::string_view id, std::string_view title, const std::string& charts,
+                           std::string_view note, const std::string& after = {});
+std::string figure(std::string_view title, std::string_view unit, const std::string& content);  // <figure>
 std::string details(std::string_view summary, const std::string& content, bool open = false);
 
 }  // namespace rw::report

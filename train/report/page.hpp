@@ -5,7 +5,7 @@
 
 namespace rw::report {
 
-// `about`: what it is, a word or two under the title; `content`: HTML.
+// `about`: what it is, a word behind the title; `content`: HTML.
 std::string page(std::string_view title, std::string_view about, const std::string& content);
 
 }  // namespace rw::report

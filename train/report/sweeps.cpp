@@ -105,11 +105,6 @@ std::string heat_map(const PasskeyRow& row, const std::vector<std::vector<double
   return out + "</tbody></table></div>\n";
 }
 
-std::string captioned(const std::string& title, const std::string& unit, const std::string& content) {
-  return "<figure>\n<figcaption>" + escape(title) + " " + element("span", unit) + "</figcaption>\n" + content +
-         "</figure>\n";
-}
-
 }  // namespace
 
 std::string sweeps_section(std::span<const SweepFile> files) {
@@ -130,15 +125,10 @@ std::string sweeps_section(std::span<const SweepFile> files) {
     parts.title = "Loss by position" + of;
     positions += figure(with_lines(parts, files, text, [](const SweepRow& row) { return row.part_loss; }));
   }
-  charts += positions;
-  if (charts.empty()) return {};
-  return section("lengths", "Growing lengths",
-                 "<div class=\"charts\">\n" + charts + "</div>\n" +
-                     element("p",
-                             "Each length scores the same last tokens, seen with more and more before them. Repeated "
-                             "text is a segment again and again: its later copies can be read off the first.",
-                             "class=\"quiet\"") +
-                     "\n" + systems_table(files));
+  return charts_section("lengths", "Growing lengths", charts + positions,
+                        "Each length scores the same last tokens, seen with more and more before them. Repeated "
+                        "text is a segment again and again: its later copies can be read off the first.",
+                        systems_table(files));
 }
 
 std::string passkeys_section(std::span<const SweepFile> files) {
@@ -154,20 +144,16 @@ std::string passkeys_section(std::span<const SweepFile> files) {
   for (const SweepFile& file : files)
     for (const PasskeyRow& row : file.passkeys) {
       const std::string name = name_of(files, &SweepFile::passkeys, file, row);
-      maps += captioned(
-          name, "% of " + std::to_string(row.trials) + (row.form == "ids" ? " keys of ids" : " keys") + " found",
-          heat_map(row, row.accuracy, percent, [](double share) { return share; }));
-      maps += captioned(name, "nats per token of the key",
-                        heat_map(row, row.loss, nats, [&](double loss) { return 1 - loss / most; }));
+      maps +=
+          figure(name, "% of " + std::to_string(row.trials) + (row.form == "ids" ? " keys of ids" : " keys") + " found",
+                 heat_map(row, row.accuracy, percent, [](double share) { return share; }));
+      maps += figure(name, "nats per token of the key",
+                     heat_map(row, row.loss, nats, [&](double loss) { return 1 - loss / most; }));
     }
-  if (maps.empty()) return {};
-  return section("passkeys", "Passkeys",
-                 "<div class=\"charts\">\n" + maps + "</div>\n" +
-                     element("p",
-                             "A key lies in a natural text, at a depth that is a share of it, and is asked for at the "
-                             "end. The stronger the colour of a cell, the better.",
-                             "class=\"quiet\"") +
-                     "\n" + (listed ? "" : systems_table(files)));
+  return charts_section("passkeys", "Passkeys", maps,
+                        "A key lies in a natural text, at a depth that is a share of it, and is asked for at the "
+                        "end. The stronger the colour of a cell, the better.",
+                        listed ? "" : systems_table(files));
 }
 
 }  // namespace rw::report

@@ -84,13 +84,9 @@ std::string wavelengths_section(std::span<const Record> runs) {
     if (runs.size() > 1) chart.unit += ", " + d.runs;
     charts += figure(chart);
   }
-  if (charts.empty()) return {};
-  return section("wavelengths", "Rotary positions",
-                 "<div class=\"charts\">\n" + charts + "</div>\n" +
-                     element("p",
-                             "How many tokens a pair takes for one turn. What lies above the trained context has not "
-                             "turned once in training: longer texts bring angles that it has not seen.",
-                             "class=\"quiet\""));
+  return charts_section("wavelengths", "Rotary positions", charts,
+                        "How many tokens a pair takes for one turn. What lies above the trained context has not "
+                        "turned once in training: longer texts bring angles that it has not seen.");
 }
 
 }  // namespace rw::report

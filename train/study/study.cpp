@@ -177,7 +177,7 @@ void Study::write_texts() const {
 }
 
 TokenData Study::test() const {
-  if (own_texts()) return TokenData::open(options.folder / "data" / "test.bin", Split::train);
+  if (task.kind == Kind::copy) return TokenData::open(options.folder / "data" / "test.bin");
   return TokenData::open(options.data, Split::val);
 }
 
@@ -207,7 +207,7 @@ SweepCell score(const TokenData& data, Model& model, SweepText kind, int64_t len
 Cell Study::score_repeated(const TokenData& data, Model& model, int64_t length, Phase phase) const {
   Cell cell{.column = Column::repeated, .length = length};
   std::vector<int64_t> segments = {length / 8, length / 4, length / 2};
-  if (task.fixed_segments) {
+  if (task.kind == Kind::copy) {
     segments = {context / 8, context / 4, 2 * context};
     std::erase_if(segments, [&](int64_t segment) { return segment > length / 2; });
   }
@@ -230,6 +230,7 @@ void Study::evaluate(const ModelRow& model, int64_t seed, ResultFile& file) cons
   std::optional<TokenData> data;
   ModelConfig own;
   double trained = 0;
+  const bool natural = task.kind != Kind::copy;
   for (const Row& row : rows()) {
     if (row.model != model.name || file.has(row.name, seed)) continue;
     if (!loaded) {
@@ -237,8 +238,8 @@ void Study::evaluate(const ModelRow& model, int64_t seed, ResultFile& file) cons
       loaded.emplace(load_model(run_of(model, seed)));
       data.emplace(test());
       own = loaded->model.config;
-      trained = (task.natural ? score_natural(*data, loaded->model, context, Phase::training)
-                              : score_repeated(*data, loaded->model, context, Phase::training))
+      trained = (natural ? score_natural(*data, loaded->model, context, Phase::training)
+                         : score_repeated(*data, loaded->model, context, Phase::training))
                     .accuracy;
     }
     const ConfigLayer changes = setting_words(row.positions, context);
@@ -252,7 +253,7 @@ void Study::evaluate(const ModelRow& model, int64_t seed, ResultFile& file) cons
                   .cells = {}};
     for (int64_t length = context; length <= longest; length *= 2) {
       result.cells.push_back(score_repeated(*data, loaded->model, length, Phase::inference));
-      if (task.natural) result.cells.push_back(score_natural(*data, loaded->model, length, Phase::inference));
+      if (natural) result.cells.push_back(score_natural(*data, loaded->model, length, Phase::inference));
     }
     file.add(result);
   }

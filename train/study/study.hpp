@@ -8,7 +8,8 @@
 // It can be stopped at any point; the same call goes on: runs from their checkpoints, results from their last line.
 //
 // Accuracy is the share of tokens that are the likeliest id, over all tokens of the texts, with positions for 8 N.
-// Repeated texts are a segment of the held-out text again and again, natural ones are stretches of it.
+// Repeated texts are a segment of the held-out text again and again: of the random ids of copy N/8, N/4 or 2 N, those
+// that fit twice; of a text L/8, L/4 or L/2 of L tokens. Natural ones are stretches of it; random ids have none.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -29,8 +30,6 @@ struct Task {
   std::vector<std::string_view> models;  // by default
   int64_t seeds;                         // by default
   double repeats;                        // share of repeated passages in the training's texts, by default
-  bool natural;                          // whether natural text can be foretold at all
-  bool fixed_segments;                   // N/8, N/4, 2 N, those that fit twice; else L/8, L/4, L/2 in a text of L
   int64_t texts;                         // of each kind and length
   std::vector<std::string_view> gate;    // claims that have to hold
 };
@@ -76,6 +75,7 @@ struct Mean {
   double value = kUnknown, low = kUnknown, high = kUnknown;
 };
 Mean mean(const Outcome& outcome, std::string_view row, Column column, int64_t length);
+Mean mean(const Outcome& outcome, std::string_view row, Column column);  // as the tables have it: at N, or at 8 N
 
 enum class Verdict { holds, fails, unknown };  // unknown: a row has no results
 Verdict judge(const Outcome& outcome, const ParsedClaim& claim);

@@ -56,16 +56,11 @@ std::string name_of(Verdict verdict) {
 
 std::vector<std::vector<std::string>> table_rows(const Outcome& outcome, bool natural) {
   std::vector<std::vector<std::string>> out;
-  const int64_t n = outcome.context;
   for (const Row& row : rows()) {
     if (!has(outcome, row.name)) continue;
     std::vector<std::string> line = {std::string(row.name)};
-    const auto add = [&](Column column, int64_t length) {
-      line.push_back(text_of(mean(outcome, row.name, column, length)));
-    };
-    add(Column::trained, n);
-    add(Column::repeated, kFactor * n);
-    if (natural) add(Column::natural, kFactor * n);
+    for (const Column column : {Column::trained, Column::repeated, Column::natural})
+      if (natural || column != Column::natural) line.push_back(text_of(mean(outcome, row.name, column)));
     for (const double published : {row.trained, row.repeated, row.natural}) line.push_back(digits(published));
     out.push_back(line);
   }
@@ -89,10 +84,7 @@ std::vector<Line> claim_lines(const Outcome& outcome) {
     std::string text = std::to_string(claim.number) + ", " + std::string(study::name_of(parsed.column)) + ": ";
     for (const std::string_view row : parsed.rows) {
       if (row != parsed.rows.front()) text += " < ";
-      text += std::string(row) + " " +
-              digits(mean(outcome, row, parsed.column,
-                          parsed.column == Column::trained ? outcome.context : kFactor * outcome.context)
-                         .value);
+      text += std::string(row) + " " + digits(mean(outcome, row, parsed.column).value);
     }
     out.push_back({text, verdict});
   }
@@ -109,13 +101,6 @@ std::string about(Kind kind, const Outcome& outcome) {
                              : "an eighth, a quarter or a half of the length; natural ones are held-out text.") +
          " \"(train)\" has the positions of the training. Su's models are single-head gated attention units with Post "
          "Norm, of about 100 M parameters; these are multi-head, with Pre Norm.";
-}
-
-bool has_natural(const Outcome& outcome) {
-  for (const Result& r : outcome.results)
-    for (const Cell& c : r.cells)
-      if (c.column == Column::natural) return true;
-  return false;
 }
 
 report::Chart chart(const Outcome& outcome, Column column) {
@@ -157,16 +142,19 @@ Mean mean(const Outcome& outcome, std::string_view row, Column column, int64_t l
   return out;
 }
 
+Mean mean(const Outcome& outcome, std::string_view row, Column column) {
+  return mean(outcome, row, column, column == Column::trained ? outcome.context : kFactor * outcome.context);
+}
+
 Verdict judge(const Outcome& outcome, const ParsedClaim& claim) {
-  const int64_t length = claim.column == Column::trained ? outcome.context : kFactor * outcome.context;
   std::vector<double> values;
-  for (const std::string_view row : claim.rows) values.push_back(mean(outcome, row, claim.column, length).value);
+  for (const std::string_view row : claim.rows) values.push_back(mean(outcome, row, claim.column).value);
   if (std::ranges::any_of(values, [](double v) { return std::isnan(v); })) return Verdict::unknown;
   return std::ranges::is_sorted(values, std::less_equal()) ? Verdict::holds : Verdict::fails;
 }
 
 std::string to_markdown(Kind kind, const Outcome& outcome) {
-  const bool natural = has_natural(outcome);
+  const bool natural = kind != Kind::copy;
   const auto line = [](const std::vector<std::string>& cells) {
     std::string text = "|";
     for (const std::string& cell : cells) text += " " + cell + " |";
@@ -183,7 +171,7 @@ std::string to_markdown(Kind kind, const Outcome& outcome) {
 }
 
 std::string to_html(Kind kind, const Outcome& outcome) {
-  const bool natural = has_natural(outcome);
+  const bool natural = kind != Kind::copy;
   std::vector<std::vector<report::Cell>> cells;
   for (const auto& row : table_rows(outcome, natural)) {
     std::vector<report::Cell> line;

@@ -7,6 +7,12 @@ namespace {
 constexpr std::string_view kLadder =
     "repeated: Baseline < NTK-old < NTK-mixed < ReRoPE w N/2 < ReRoPE w N/2 + log n beyond";
 
+std::vector<std::string_view> all_models() {
+  std::vector<std::string_view> names;
+  for (const ModelRow& model : models()) names.push_back(model.name);
+  return names;
+}
+
 const Task kTasks[] = {
     {.kind = Kind::copy,
      .settings =
@@ -16,8 +22,6 @@ const Task kTasks[] = {
      .models = {"plain", "inverse leaky"},
      .seeds = 3,
      .repeats = 0,
-     .natural = false,
-     .fixed_segments = true,
      .texts = 24,
      .gate = {kLadder}},
     {.kind = Kind::text,
@@ -25,23 +29,17 @@ const Task kTasks[] = {
          "size=1m layers=3 width=128 heads=2 kv_heads=2 head_width=64 hidden=256 tied=false context=128 "
          "rope_base=10000 steps=2500 batch=4096 micro_batch=32 lr=2e-3 schedule=wsd warmup=50 weight_decay=0.01 "
          "eval_every=1000 sample_tokens=0 save_every=250 keep=1",
-     .models = {"plain", "log n", "inverse leaky", "inverse leaky, log n", "inverse leaky, log n, base 80000", "hwfa",
-                "hwfa2, 1 full", "hwfa2, 2 full", "query norm", "key norm", "cosine"},
+     .models = all_models(),
      .seeds = 1,
      .repeats = 0.5,
-     .natural = true,
-     .fixed_segments = false,
      .texts = 24,
      .gate = {}},
     {.kind = Kind::paper,
      .settings = "size=125m layers=24 width=768 heads=6 kv_heads=6 head_width=128 hidden=1024 context=512 "
                  "rope_base=10000 steps=15k batch=128k sample_tokens=0",
-     .models = {"plain", "log n", "inverse leaky", "inverse leaky, log n", "inverse leaky, log n, base 80000", "hwfa",
-                "hwfa2, 1 full", "hwfa2, 2 full", "query norm", "key norm", "cosine"},
+     .models = all_models(),
      .seeds = 1,
      .repeats = 0,
-     .natural = true,
-     .fixed_segments = false,
      .texts = 96,
      .gate = {}},
 };

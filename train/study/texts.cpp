@@ -135,7 +135,7 @@ void write_copy_texts(const std::filesystem::path& folder, const CopyTexts& opti
 
 void write_mixed_texts(const std::filesystem::path& folder, const TokenData& train, const TokenData& val,
                        int64_t context, double share, uint64_t seed) {
-  RW_CHECK(context >= 8 && share >= 0 && share < 1, context, share);
+  RW_CHECK(context >= 8 && share > 0 && share < 1, context, share);
   if (train.vocab() > 65536)
     throw UserError(Exit::usage,
                     "a study writes tokens of two bytes, and the vocabulary has " + std::to_string(train.vocab()),
@@ -147,21 +147,18 @@ void write_mixed_texts(const std::filesystem::path& folder, const TokenData& tra
     Writer writer(to / "train.bin");
     Stream draw(seed, "train.bin");
     const int64_t section = kSection * context;
-    const uint64_t stretch =
-        share > 0 ? static_cast<uint64_t>(static_cast<double>(section) * (1 - share) / share) + 1 : kBlock;
+    const uint64_t stretch = static_cast<uint64_t>(static_cast<double>(section) * (1 - share) / share) + 1;
     std::vector<int32_t> ids;
     for (uint64_t at = 0; at < train.size(); at += ids.size()) {
       ids.resize(std::min(stretch, train.size() - at));
       train.read(at, ids);
       writer.add(ids);
-      if (share == 0) continue;
       std::vector<int32_t> passage(static_cast<size_t>(segment_length(context, draw)));
       train.read(static_cast<uint64_t>(draw.below(static_cast<int64_t>(train.size() - passage.size()) + 1)), passage);
       writer.add_repeated(passage, section);
     }
     writer.close();
     write_text_of(to / "val.bin", val);
-    write_text_of(to / "test.bin", val);
     write_meta(to, train.vocab());
   });
 }

@@ -7,7 +7,7 @@
 //   copy    train and val: sections only, of random ids; those of a segment differ.
 //           test: all ids in random order, again and again, of which segments are taken.
 //   mixed   train: a text, after each stretch of it a section of a passage of the text; sections make a given share of
-//           the whole. A small model that sees little text does not learn to copy from it without. val and test: the
+//           the whole. A small model that sees little text does not learn to copy from it without. val: the
 //           held-out text.
 #pragma once
 #include <filesystem>
@@ -24,7 +24,7 @@ struct CopyTexts {
 // Whole or not at all. UserError(Exit::write).
 void write_copy_texts(const std::filesystem::path& folder, const CopyTexts& options);
 
-// share in [0, 1). Besides: UserError(Exit::usage) for a vocabulary above 65536, Exit::data for less than N tokens.
+// share in (0, 1). Besides: UserError(Exit::usage) for a vocabulary above 65536, Exit::data for less than N tokens.
 void write_mixed_texts(const std::filesystem::path& folder, const TokenData& train, const TokenData& val,
                        int64_t context, double share, uint64_t seed);
 

@@ -64,6 +64,28 @@ TEST(Sweep, ScoresTheSameLastTokensAtEveryLength) {
   EXPECT_NEAR(sum / 40, all.cells[0].loss, 1e-12);
 }
 
+// In use inverse Leaky is plain rope; in training it is what a forward of the training has.
+TEST(Sweep, HasThePositionsOfThePhase) {
+  const TokenRow row(60);
+  const TokenData data = row.open();
+  ModelConfig plain = tiny_config();
+  plain.positions = {}, plain.context = 24;
+  ModelConfig inverse = plain;
+  inverse.positions = {.kind = PositionKind::inverse_leaky, .window = 4, .far_step = 3};
+  TestModel m(plain, DType::f64, 1, 24, false), bent(inverse, DType::f64, 1, 24, false);
+  const auto loss = [&](Model& model, Phase phase) {
+    const Sweep sweep(data, {.lengths = {24}, .score_last = 24, .texts = 1, .phase = phase});
+    return sweep.run(model, SweepText::natural).cells[0].loss;
+  };
+  EXPECT_EQ(loss(bent.model, Phase::inference), loss(m.model, Phase::inference));
+  for (int64_t t = 0; t < 24; ++t) {
+    bent.token.view().as<int32_t>().data[t] = data.token(static_cast<uint64_t>(t));
+    bent.target.view().as<int32_t>().data[t] = data.token(static_cast<uint64_t>(t + 1));
+  }
+  EXPECT_NEAR(loss(bent.model, Phase::training), bent.loss() / 24, 1e-12);
+  EXPECT_GT(std::abs(loss(bent.model, Phase::training) - loss(bent.model, Phase::inference)), 1e-3);
+}
+
 // A model that looks at nothing but the token itself cannot tell where a repeated text begins.
 TEST(Sweep, RepeatsASegment) {
   const TokenRow row(300);

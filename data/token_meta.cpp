@@ -6,7 +6,7 @@
 
 namespace rw {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 namespace {
 
@@ -16,10 +16,10 @@ constexpr int kPlain = 1, kWithPrompts = 2;  // versions
 }  // namespace
 
 std::string to_text(const TokenMeta& meta) {
-  json sources = json::array();
+  OrderedJson sources = OrderedJson::array();
   for (const TokenSource& s : meta.sources)
     sources.push_back({{"name", s.name}, {"bytes", s.bytes}, {"documents", s.documents}});
-  json out = {
+  OrderedJson out = {
       {"format", kFormat},
       {"version", meta.prompt_tokens > 0 ? kWithPrompts : kPlain},
       {"vocab", meta.vocab},
@@ -31,16 +31,16 @@ std::string to_text(const TokenMeta& meta) {
       {"sources", sources},
       {"command", meta.command}};
   if (meta.prompt_tokens > 0) out["prompt_tokens"] = meta.prompt_tokens;
-  return out.dump(1, ' ', false, json::error_handler_t::replace);  // file names need not be UTF-8
+  return out.dump(1, ' ', false, OrderedJson::error_handler_t::replace);  // file names need not be UTF-8
 }
 
 TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
-  const json in = json::parse(text, nullptr, false);
-  if (!in.is_object() || in.value("format", json()) != kFormat)
+  const OrderedJson in = OrderedJson::parse(text, nullptr, false);
+  if (!in.is_object() || in.value("format", OrderedJson()) != kFormat)
     throw UserError(Exit::data, name + " is not a token file",
                     "it is something else that Ropewalk wrote\n"
                     "prepare one:  ropewalk data prepare --tokenizer TOK --out data TEXT...");
-  const json version = in.value("version", json());
+  const OrderedJson version = in.value("version", OrderedJson());
   if (version != kPlain && version != kWithPrompts)
     throw UserError(
         Exit::data, name + " is of a newer version",
@@ -56,10 +56,11 @@ TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
     meta.documents = in.at("documents");
     meta.tokens = in.at("tokens");
     if (version == kWithPrompts) meta.prompt_tokens = in.at("prompt_tokens");
-    for (const json& s : in.at("sources")) meta.sources.push_back({s.at("name"), s.at("bytes"), s.at("documents")});
+    for (const OrderedJson& s : in.at("sources"))
+      meta.sources.push_back({s.at("name"), s.at("bytes"), s.at("documents")});
     meta.command = in.at("command");
     return meta;
-  } catch (const json::exception& error) {
+  } catch (const OrderedJson::exception& error) {
     throw UserError(Exit::data, name + " is not a token file of version " + version.dump(), error.what());
   }
 }

@@ -11,7 +11,7 @@ namespace rw {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "ropewalk container";
 constexpr uint64_t kVersion = 1;
@@ -39,19 +39,19 @@ void demand(bool condition, const std::string& otherwise) {
   if (!condition) throw Damage{otherwise};
 }
 
-uint64_t number(const Json& value, const char* what) {
+uint64_t number(const OrderedJson& value, const char* what) {
   demand(value.is_number_unsigned(), std::string(what) + " is not a whole number");
   return value.get<uint64_t>();
 }
 
-std::string hash_text(const Json& value) {
+std::string hash_text(const OrderedJson& value) {
   demand(value.is_string(), "a hash is not a text");
   std::string text = value.get<std::string>();
   demand(text.size() == kHex && text.find_first_not_of("0123456789abcdef") == std::string::npos, "a hash is malformed");
   return text;
 }
 
-ContainerEntry parse_entry(const Json& json, uint64_t file_size) {
+ContainerEntry parse_entry(const OrderedJson& json, uint64_t file_size) {
   ContainerEntry entry;
   demand(json.at("path").is_string(), "a path is not a text");
   entry.path = json.at("path").get<std::string>();
@@ -59,9 +59,9 @@ ContainerEntry parse_entry(const Json& json, uint64_t file_size) {
   const auto type = std::ranges::find(kTypes, json.at("type").get<std::string>(), &TypeRow::name);
   demand(type != std::end(kTypes), entry.path + " has an unknown type");
   entry.type = type->type;
-  const Json& shape = json.at("shape");
+  const OrderedJson& shape = json.at("shape");
   demand(shape.is_array() && shape.size() <= kMaxRank, entry.path + " has a malformed shape");
-  for (const Json& dim : shape) entry.shape.push_back(number(dim, "a dimension"));
+  for (const OrderedJson& dim : shape) entry.shape.push_back(number(dim, "a dimension"));
   entry.offset = number(json.at("offset"), "an offset");
   entry.bytes = number(json.at("bytes"), "a size");
   demand(bytes_of(entry.type, entry.shape) == entry.bytes, entry.path + " has a size that is not that of its shape");
@@ -78,7 +78,7 @@ Manifest parse(std::string_view text) {
   const std::string hash = hash_of(std::as_bytes(std::span(text.substr(0, tail))));
   demand(text.substr(tail) == std::string(kSeal) + hash + std::string(kEnd), "its bytes differ from its own hash");
 
-  const Json json = Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
+  const OrderedJson json = OrderedJson::parse(text, [](int depth, OrderedJson::parse_event_t, OrderedJson&) {
     demand(depth <= kMaxDepth, "it is nested too deeply");
     return true;
   });
@@ -89,11 +89,11 @@ Manifest parse(std::string_view text) {
   Manifest manifest;
   manifest.size = number(json.at("size"), "the file size");
   manifest.hash = hash_text(json.at("xxh3_128"));
-  const Json& entries = json.at("entries");
+  const OrderedJson& entries = json.at("entries");
   demand(entries.is_array() && entries.size() <= kMaxEntries, "it has no list of entries, or too long a list");
   std::set<std::string_view> paths;
   manifest.entries.reserve(entries.size());
-  for (const Json& entry : entries) {
+  for (const OrderedJson& entry : entries) {
     manifest.entries.push_back(parse_entry(entry, manifest.size));
     demand(paths.insert(manifest.entries.back().path).second, manifest.entries.back().path + " is there twice");
   }
@@ -127,13 +127,13 @@ std::optional<uint64_t> bytes_of(FileType type, std::span<const uint64_t> shape)
 }
 
 std::string to_text(const Manifest& manifest) {
-  std::string text = "{\n\"format\": " + Json(kFormat).dump() + ",\n\"version\": " + std::to_string(kVersion) +
+  std::string text = "{\n\"format\": " + OrderedJson(kFormat).dump() + ",\n\"version\": " + std::to_string(kVersion) +
                      ",\n\"size\": " + std::to_string(manifest.size) + ",\n\"xxh3_128\": \"" + manifest.hash +
                      "\",\n\"entries\": [";
   const char* separator = "\n";
   for (const ContainerEntry& e : manifest.entries) {
-    const Json json = {{"path", e.path},     {"type", name_of(e.type)}, {"shape", e.shape},
-                       {"offset", e.offset}, {"bytes", e.bytes},        {"xxh3_128", e.hash}};
+    const OrderedJson json = {{"path", e.path},     {"type", name_of(e.type)}, {"shape", e.shape},
+                              {"offset", e.offset}, {"bytes", e.bytes},        {"xxh3_128", e.hash}};
     text += separator + json.dump();
     separator = ",\n";
   }

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kBlock = size_t{1} << 18;
+constexpr size_t kPackedBlock = size_t{1} << 18;
 
 class PlainSource : public ByteSource {
  public:
@@ -37,7 +37,7 @@ class PlainSource : public ByteSource {
 // What the two unpackers share: a block of packed bytes, refilled from the file.
 class PackedSource : public ByteSource {
  public:
-  explicit PackedSource(const fs::path& name) : name_(name), packed_(name), block_(kBlock) {}
+  explicit PackedSource(const fs::path& name) : name_(name), packed_(name), block_(kPackedBlock) {}
 
  protected:
   UserError damaged(const std::string& why) const {
@@ -75,7 +75,7 @@ class GzipSource : public PackedSource {
       stream_.next_in = reinterpret_cast<Bytef*>(block_.data() + begin_);
       stream_.avail_in = static_cast<uInt>(end_ - begin_);
       stream_.next_out = reinterpret_cast<Bytef*>(to.data() + done);
-      stream_.avail_out = static_cast<uInt>(std::min(to.size() - done, kBlock));
+      stream_.avail_out = static_cast<uInt>(std::min(to.size() - done, kPackedBlock));
       const uInt room = stream_.avail_out;
       const int result = ::inflate(&stream_, Z_NO_FLUSH);
       begin_ = end_ - stream_.avail_in;

@@ -27,7 +27,7 @@ int32_t first_special(const HuggingFaceTokenizer& tokenizer, std::initializer_li
   return -1;
 }
 
-class Reader {
+class JsonReader {
  public:
   HuggingFaceTokenizer read(const json& file) {
     if (!file.is_object()) json_fault("it is no JSON object", "is it a tokenizer.json?");
@@ -184,6 +184,8 @@ SpecialTokens special_tokens_of(const HuggingFaceTokenizer& tokenizer) {
           first_special(tokenizer, {"<pad>", "<|pad|>", "[PAD]"})};
 }
 
-HuggingFaceTokenizer read_tokenizer_json(std::string_view text) { return Reader().read(parse_json(kJsonFile, text)); }
+HuggingFaceTokenizer read_tokenizer_json(std::string_view text) {
+  return JsonReader().read(parse_json(kJsonFile, text));
+}
 
 }  // namespace rw

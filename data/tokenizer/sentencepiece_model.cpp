@@ -17,9 +17,9 @@ struct Field {
   std::string_view bytes;  // of kBytes
 };
 
-class Reader {
+class ProtobufReader {
  public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  explicit ProtobufReader(std::string_view bytes) : rest_(bytes) {}
 
   bool next(Field& field) {
     if (rest_.empty()) return false;
@@ -97,7 +97,7 @@ class Writer {
 
 SentencePieceModel::Piece read_piece(std::string_view bytes) {
   SentencePieceModel::Piece piece;
-  Reader reader(bytes);
+  ProtobufReader reader(bytes);
   for (Field field; reader.next(field);) {
     if (field.number == 1) piece.text = field.bytes;
     if (field.number == 2) piece.score = std::bit_cast<float>(static_cast<uint32_t>(field.value));
@@ -107,7 +107,7 @@ SentencePieceModel::Piece read_piece(std::string_view bytes) {
 }
 
 void read_trainer(std::string_view bytes, SentencePieceModel& model) {
-  Reader reader(bytes);
+  ProtobufReader reader(bytes);
   for (Field field; reader.next(field);) {
     const auto id = static_cast<int32_t>(field.value);
     if (field.number == 3) model.is_bpe = field.value == 2;
@@ -121,7 +121,7 @@ void read_trainer(std::string_view bytes, SentencePieceModel& model) {
 }
 
 void read_normalizer(std::string_view bytes, SentencePieceModel& model) {
-  Reader reader(bytes);
+  ProtobufReader reader(bytes);
   for (Field field; reader.next(field);) {
     if (field.number == 1) model.normalization = field.bytes;
     if (field.number == 2) model.has_charsmap = !field.bytes.empty();
@@ -135,7 +135,7 @@ void read_normalizer(std::string_view bytes, SentencePieceModel& model) {
 
 SentencePieceModel read_sentencepiece_model(std::string_view bytes) {
   SentencePieceModel model;
-  Reader reader(bytes);
+  ProtobufReader reader(bytes);
   for (Field field; reader.next(field);) {
     if (field.number == 1) model.pieces.push_back(read_piece(field.bytes));
     if (field.number == 2) read_trainer(field.bytes, model);

@@ -8,17 +8,14 @@
 
 namespace rw {
 
-namespace {
-
-template <auto F>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    F(object);
-  }
+template <class T, auto F>
+struct PcreFree {
+  void operator()(T* object) const { F(object); }
 };
 template <class T, auto F>
-using Owner = std::unique_ptr<T, Free<F>>;
+using Owner = std::unique_ptr<T, PcreFree<T, F>>;
+
+namespace {
 
 // What a match needs besides the pattern; one for each thread.
 struct Scratch {

@@ -8,43 +8,43 @@
 
 namespace rw {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 namespace {
 
 using Type = Vocabulary::Type;
 
 std::string bytes_json(const Vocabulary& vocabulary) {
-  json file = hugging_face_file(vocabulary, {});
+  OrderedJson file = hugging_face_file(vocabulary, {});
   file["pre_tokenizer"] = byte_level(false);
   file["post_processor"] = template_of(vocabulary, vocabulary.bos, true);
   file["decoder"] = byte_level(false);
   return file.dump(1) + "\n";
 }
 
-[[noreturn]] void refuse(const std::string& what) {
+[[noreturn]] void refuse_export(const std::string& what) {
   throw UserError(Exit::data, "the tokenizer cannot be written as tokenizer.json", what);
 }
 
 std::string sentencepiece_json(const Vocabulary& vocabulary) {
   for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
     const std::string piece = "its piece '" + vocabulary.pieces[id] + "' ";
-    if (vocabulary.types[id] == Type::unused) refuse(piece + "is marked as unused, which has no equal there");
+    if (vocabulary.types[id] == Type::unused) refuse_export(piece + "is marked as unused, which has no equal there");
     if (vocabulary.types[id] == Type::user && vocabulary.space_prefix)
-      refuse(piece + "is user-defined, and a space would be put behind it");
+      refuse_export(piece + "is user-defined, and a space would be put behind it");
   }
-  json file = hugging_face_file(vocabulary, merges_of_scores(vocabulary));
+  OrderedJson file = hugging_face_file(vocabulary, merges_of_scores(vocabulary));
   file["model"]["unk_token"] = vocabulary.pieces[static_cast<size_t>(vocabulary.unknown)];
   file["model"]["fuse_unk"] = true;
   file["model"]["byte_fallback"] = true;
-  const json space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}};
-  const json prefix = {{"type", "Prepend"}, {"prepend", kSpaceMark}};
+  const OrderedJson space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}};
+  const OrderedJson prefix = {{"type", "Prepend"}, {"prepend", kSpaceMark}};
   file["normalizer"] = {{"type", "Sequence"},
-                        {"normalizers", vocabulary.space_prefix ? json{prefix, space} : json{space}}};
+                        {"normalizers", vocabulary.space_prefix ? OrderedJson{prefix, space} : OrderedJson{space}}};
   file["post_processor"] = template_of(vocabulary, vocabulary.bos, true);
-  json decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}},
-                   {{"type", "ByteFallback"}},
-                   {{"type", "Fuse"}}};
+  OrderedJson decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}},
+                          {{"type", "ByteFallback"}},
+                          {{"type", "Fuse"}}};
   if (vocabulary.space_prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
   file["decoder"] = {{"type", "Sequence"}, {"decoders", decoders}};
   return file.dump(1) + "\n";
@@ -59,9 +59,9 @@ std::string to_tokenizer_json(const Tokenizer& tokenizer) {
 }
 
 std::string to_tokenizer_config_json(const Tokenizer& tokenizer, int64_t context) {
-  json config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                 {"model_max_length", context},
-                 {"clean_up_tokenization_spaces", false}};
+  OrderedJson config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                        {"model_max_length", context},
+                        {"clean_up_tokenization_spaces", false}};
   const auto add = [&](const std::vector<std::string>& pieces, const SpecialTokens& special) {
     const std::pair<const char*, int32_t> names[] = {{"bos_token", special.bos},
                                                      {"eos_token", special.eos},

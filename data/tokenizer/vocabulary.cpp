@@ -21,7 +21,7 @@ using Kind = Vocabulary::Kind;
 using Type = Vocabulary::Type;
 using Prefix = HuggingFaceTokenizer::Prefix;
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse_vocabulary(const std::string& why) {
   throw UserError(Exit::data, "the tokenizer cannot be written in another format", why);
 }
 
@@ -38,7 +38,7 @@ Vocabulary of_bytes() {
 
 Vocabulary of_sentencepiece(const Tokenizer& tokenizer) {
   const SentencePieceModel model = read_sentencepiece_model(tokenizer.file().bytes);
-  if (!model.is_bpe) refuse("it is a unigram model of SentencePiece; only byte-pair models can be");
+  if (!model.is_bpe) refuse_vocabulary("it is a unigram model of SentencePiece; only byte-pair models can be");
   Vocabulary out;
   out.kind = Kind::sentencepiece;
   for (const auto& piece : model.pieces) {
@@ -54,7 +54,7 @@ Vocabulary of_sentencepiece(const Tokenizer& tokenizer) {
   out.eos = control(model.eos, Type::control);
   out.unknown = control(model.unknown, Type::unknown);
   out.padding = control(model.padding, Type::control);
-  if (out.unknown < 0) refuse("its unk_id is not its unknown piece");
+  if (out.unknown < 0) refuse_vocabulary("its unk_id is not its unknown piece");
   return out;
 }
 
@@ -83,12 +83,12 @@ void add_byte_pairs(const HuggingFaceTokenizer& from, Vocabulary& out) {
   out.kind = Kind::byte_pairs;
   const GgufPattern* pattern = gguf_pattern(from.patterns);
   if (from.merges.empty() && !from.ignore_merges) pattern = gguf_pattern("gpt-2");
-  if (!pattern) refuse("the pattern by which it cuts words has no name in GGUF");
+  if (!pattern) refuse_vocabulary("the pattern by which it cuts words has no name in GGUF");
   if (from.nfc != pattern->nfc)
-    refuse(std::string(from.nfc ? "it normalizes (NFC)" : "it does not normalize (NFC)") + ", other than '" +
-           pattern->name + "' in GGUF");
+    refuse_vocabulary(std::string(from.nfc ? "it normalizes (NFC)" : "it does not normalize (NFC)") + ", other than '" +
+                      pattern->name + "' in GGUF");
   if (from.ignore_merges != pattern->ignore_merges && has_unreachable_pieces(from))
-    refuse("its ignore_merges is other than that of '" + std::string(pattern->name) + "' in GGUF");
+    refuse_vocabulary("its ignore_merges is other than that of '" + std::string(pattern->name) + "' in GGUF");
   out.pattern = pattern->name;
   for (const auto& [left, right, merged] : from.merges)
     out.merges.emplace_back(from.pieces[static_cast<size_t>(left)], from.pieces[static_cast<size_t>(right)]);
@@ -97,10 +97,11 @@ void add_byte_pairs(const HuggingFaceTokenizer& from, Vocabulary& out) {
 void add_scores(const HuggingFaceTokenizer& from, Vocabulary& out) {
   out.kind = Kind::sentencepiece;
   if (from.prefix != Prefix::none && from.prefix != Prefix::always)
-    refuse("it puts a space before texts that begin with none; SentencePiece before all or none");
+    refuse_vocabulary("it puts a space before texts that begin with none; SentencePiece before all or none");
   if (from.split_spaces || from.ignore_merges || from.nfc || !from.byte_fallback)
-    refuse("SentencePiece has no equal of its Metaspace split, ignore_merges or NFC, or it lacks byte_fallback");
-  if (from.unknown < 0) refuse("it has no unknown token");
+    refuse_vocabulary(
+        "SentencePiece has no equal of its Metaspace split, ignore_merges or NFC, or it lacks byte_fallback");
+  if (from.unknown < 0) refuse_vocabulary("it has no unknown token");
   out.space_prefix = from.prefix == Prefix::always;
   for (size_t id = 0; id < out.pieces.size(); ++id)
     if (byte_of_piece(out.pieces[id]) >= 0) out.types[id] = Type::byte;

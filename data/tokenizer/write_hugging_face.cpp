@@ -2,11 +2,12 @@
 
 namespace rw {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using Type = Vocabulary::Type;
 
-json hugging_face_file(const Vocabulary& vocabulary, std::span<const std::pair<std::string, std::string>> merges) {
-  json added = json::array(), vocab = json::object(), pairs = json::array();
+OrderedJson hugging_face_file(const Vocabulary& vocabulary,
+                              std::span<const std::pair<std::string, std::string>> merges) {
+  OrderedJson added = OrderedJson::array(), vocab = OrderedJson::object(), pairs = OrderedJson::array();
   for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
     const std::string& piece = vocabulary.pieces[id];
     const Type type = vocabulary.types[id];
@@ -44,19 +45,21 @@ json hugging_face_file(const Vocabulary& vocabulary, std::span<const std::pair<s
             {"merges", std::move(pairs)}}}};
 }
 
-json byte_level(bool use_regex) {
+OrderedJson byte_level(bool use_regex) {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
-json split_by(const std::string& regex) {
+OrderedJson split_by(const std::string& regex) {
   return {{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
 }
 
-json template_of(const Vocabulary& vocabulary, int32_t id, bool adds) {
+OrderedJson template_of(const Vocabulary& vocabulary, int32_t id, bool adds) {
   const std::string& token = vocabulary.pieces[static_cast<size_t>(id)];
-  const auto special = [&](int type) { return json{{"SpecialToken", {{"id", token}, {"type_id", type}}}}; };
-  const auto text = [](const char* name, int type) { return json{{"Sequence", {{"id", name}, {"type_id", type}}}}; };
-  json single = json::array(), pair = json::array();
+  const auto special = [&](int type) { return OrderedJson{{"SpecialToken", {{"id", token}, {"type_id", type}}}}; };
+  const auto text = [](const char* name, int type) {
+    return OrderedJson{{"Sequence", {{"id", name}, {"type_id", type}}}};
+  };
+  OrderedJson single = OrderedJson::array(), pair = OrderedJson::array();
   if (adds) single.push_back(special(0));
   single.push_back(text("A", 0));
   pair = single;

@@ -5,12 +5,11 @@
 #include <string>
 
 #include "core/base/user_error.hpp"
+#include "core/math/real.hpp"
 #include "layers/rotary/frequencies.hpp"
 
 namespace rw {
 namespace {
-
-double real(int64_t n) { return static_cast<double>(n); }
 
 constexpr double kRounding = 1e-6;  // far above that of any similarity here
 

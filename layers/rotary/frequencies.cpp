@@ -5,17 +5,16 @@
 
 #include "core/base/parallel.hpp"
 #include "core/base/user_error.hpp"
+#include "core/math/real.hpp"
 #include "layers/rotary/ramp.hpp"
 #include "layers/rotary/words.hpp"
 
 namespace rw {
 namespace {
 
-constexpr std::string_view kNames[] = {"plain",     "linear",   "ntk_old",     "ntk_aware",       "ntk_fixed",
-                                       "ntk_mixed", "dynamic",  "by_parts",    "by_parts_legacy", "yarn",
-                                       "llama3",    "longrope", "proportional"};
-
-double real(int64_t n) { return static_cast<double>(n); }
+constexpr std::string_view kRuleNames[] = {"plain",     "linear",   "ntk_old",     "ntk_aware",       "ntk_fixed",
+                                           "ntk_mixed", "dynamic",  "by_parts",    "by_parts_legacy", "yarn",
+                                           "llama3",    "longrope", "proportional"};
 
 bool needs_two_pairs(RopeRule rule) {
   return rule == RopeRule::ntk_aware || rule == RopeRule::dynamic || rule == RopeRule::by_parts_legacy;
@@ -131,7 +130,7 @@ std::string longrope_problem(const RopeConfig& config, int64_t d, int64_t traine
 
 double ntk_aware_base(double base, int64_t d, double factor) { return base * std::pow(factor, real(d) / real(d - 2)); }
 
-std::string_view rope_rule_name(RopeRule rule) { return kNames[static_cast<size_t>(rule)]; }
+std::string_view rope_rule_name(RopeRule rule) { return kRuleNames[static_cast<size_t>(rule)]; }
 
 int64_t rotated_width(const RopeConfig& config, int64_t head_width) {
   return config.rule == RopeRule::proportional ? head_width : share_of(config, head_width);

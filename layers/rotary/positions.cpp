@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/math/real.hpp"
 #include "layers/rotary/words.hpp"
 
 namespace rw {
@@ -11,10 +12,8 @@ namespace {
 
 using Kind = PositionKind;
 
-constexpr std::string_view kNames[] = {"rope",        "learned", "none",   "rerope",    "leaky", "inverse_leaky",
-                                       "self_extend", "window",  "lambda", "streaming", "hwfa",  "hwfa2"};
-
-double real(int64_t n) { return static_cast<double>(n); }
+constexpr std::string_view kKindNames[] = {"rope",        "learned", "none",   "rerope",    "leaky", "inverse_leaky",
+                                           "self_extend", "window",  "lambda", "streaming", "hwfa",  "hwfa2"};
 
 template <class... Kinds>
 bool is(Kind kind, Kinds... one_of) {
@@ -100,7 +99,7 @@ std::string without_use(const PositionConfig& config) {
 
 }  // namespace
 
-std::string_view position_kind_name(PositionKind kind) { return kNames[static_cast<size_t>(kind)]; }
+std::string_view position_kind_name(PositionKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 
 PositionConfig resolve_positions(const PositionConfig& config, int64_t trained, int64_t layers) {
   PositionConfig out = config;

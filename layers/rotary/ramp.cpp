@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/math/real.hpp"
 #include "layers/rotary/words.hpp"
 
 namespace rw {
 namespace {
-
-double real(int64_t n) { return static_cast<double>(n); }
 
 double beta_fast(const RopeConfig& config) {
   return config.beta_fast != 0 ? config.beta_fast : config.rule == RopeRule::llama3 ? 4 : 32;

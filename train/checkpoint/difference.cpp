@@ -39,11 +39,11 @@ std::vector<Text> facts(const CheckpointMeta& a, const CheckpointMeta& b) {
 
 // Of two JSON objects, key by key.
 std::vector<Text> model_difference(const std::string& a, const std::string& b) {
-  using Json = nlohmann::ordered_json;
-  const Json of_a = Json::parse(a, nullptr, false), of_b = Json::parse(b, nullptr, false);
+  using OrderedJson = nlohmann::ordered_json;
+  const OrderedJson of_a = OrderedJson::parse(a, nullptr, false), of_b = OrderedJson::parse(b, nullptr, false);
   std::vector<Text> out;
   if (!of_a.is_object() || !of_b.is_object()) return out;
-  const auto text = [](const Json& json, const std::string& key) {
+  const auto text = [](const OrderedJson& json, const std::string& key) {
     const auto at = json.find(key);
     return at == json.end() ? std::string() : at->is_string() ? at->get<std::string>() : at->dump();
   };

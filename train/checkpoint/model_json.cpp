@@ -10,7 +10,7 @@
 namespace rw {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Calls f(name, value in `settings`) for what makes a model.
 void visit_model(Settings& settings, const std::function<void(std::string, Field)>& f) {
@@ -26,16 +26,16 @@ constexpr std::string_view kAlwaysThere[] = {"size",     "vocab",      "layers",
                                              "qk_norm",  "positions",  "rope_base", "rope_layout",    "dropout"};
 
 struct ToJson {
-  Json operator()(const int64_t* v) const { return *v; }
-  Json operator()(const double* v) const { return *v; }
-  Json operator()(const bool* v) const { return *v; }
-  Json operator()(const std::string* v) const { return *v; }
-  Json operator()(const std::vector<double>* v) const { return *v; }
-  Json operator()(const Choice& c) const { return std::string(c.names[c.get()]); }
+  OrderedJson operator()(const int64_t* v) const { return *v; }
+  OrderedJson operator()(const double* v) const { return *v; }
+  OrderedJson operator()(const bool* v) const { return *v; }
+  OrderedJson operator()(const std::string* v) const { return *v; }
+  OrderedJson operator()(const std::vector<double>* v) const { return *v; }
+  OrderedJson operator()(const Choice& c) const { return std::string(c.names[c.get()]); }
 };
 
 struct FromJson {
-  const Json& json;
+  const OrderedJson& json;
 
   bool operator()(int64_t* v) const {
     const auto value = integer_of(json);
@@ -55,7 +55,7 @@ struct FromJson {
     return json.is_string();
   }
   bool operator()(std::vector<double>* v) const {
-    const bool right = json.is_array() && std::ranges::all_of(json, [](const Json& x) { return x.is_number(); });
+    const bool right = json.is_array() && std::ranges::all_of(json, [](const OrderedJson& x) { return x.is_number(); });
     if (right) *v = json.get<std::vector<double>>();
     return right;
   }
@@ -74,7 +74,7 @@ std::string model_to_json(const ModelConfig& config) {
   // Inverse Leaky is a way to train; in use the model is a plain one.
   if (config.positions.kind == PositionKind::inverse_leaky)
     settings.model.positions = {.log_n = config.positions.log_n, .log_n_min = config.positions.log_n_min};
-  Json json;
+  OrderedJson json;
   visit_model(settings, [&](const std::string& name, const Field& field) { json[name] = std::visit(ToJson(), field); });
   return json.dump();
 }
@@ -83,7 +83,7 @@ ModelConfig model_from_json(std::string_view text) {
   const auto wrong = [](const std::string& why) {
     return UserError(Exit::data, "a model's configuration cannot be read", why);
   };
-  Json json = Json::parse(text, nullptr, false);
+  OrderedJson json = OrderedJson::parse(text, nullptr, false);
   if (!json.is_object()) throw wrong("it is not a JSON object");
   Settings settings;
   visit_model(settings, [&](const std::string& name, const Field& field) {

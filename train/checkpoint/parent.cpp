@@ -9,7 +9,7 @@
 namespace rw {
 namespace {
 
-constexpr std::string_view kStep = ", step ", kManifest = ", manifest ";
+constexpr std::string_view kStepText = ", step ", kManifestHash = ", manifest ";
 
 }  // namespace
 
@@ -19,14 +19,15 @@ Parent parent_of(const std::filesystem::path& folder, int64_t step) {
 }
 
 std::string to_text(const Parent& parent) {
-  return parent.folder + std::string(kStep) + std::to_string(parent.step) + std::string(kManifest) + parent.manifest;
+  return parent.folder + std::string(kStepText) + std::to_string(parent.step) + std::string(kManifestHash) +
+         parent.manifest;
 }
 
 std::optional<Parent> parse_parent(std::string_view text) {
-  const size_t manifest = text.rfind(kManifest), step = text.rfind(kStep, manifest);
+  const size_t manifest = text.rfind(kManifestHash), step = text.rfind(kStepText, manifest);
   if (manifest == text.npos || step == text.npos) return {};
-  const std::string_view number = text.substr(step + kStep.size(), manifest - step - kStep.size());
-  Parent out{std::string(text.substr(0, step)), 0, std::string(text.substr(manifest + kManifest.size()))};
+  const std::string_view number = text.substr(step + kStepText.size(), manifest - step - kStepText.size());
+  Parent out{std::string(text.substr(0, step)), 0, std::string(text.substr(manifest + kManifestHash.size()))};
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), out.step);
   if (error != std::errc() || end != number.data() + number.size()) return {};
   return out;

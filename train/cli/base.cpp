@@ -13,7 +13,7 @@
 namespace rw::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string base_text(double base) {
   return base < 1000 ? fixed(base, 1) : grouped(static_cast<uint64_t>(std::llround(base)));
@@ -133,20 +133,21 @@ struct Base {
 
   int64_t far() const { return std::max<int64_t>(16 * context, 1 << 20); }  // how far a reach is looked for
 
-  Json json(const Head& head, const std::vector<Bound>& curve) const {
-    Json out = {{"context", context}, {"head_dim", head.width}, {"rotated", head.rotated}, {"bound", Json()}};
+  OrderedJson json(const Head& head, const std::vector<Bound>& curve) const {
+    OrderedJson out = {
+        {"context", context}, {"head_dim", head.width}, {"rotated", head.rotated}, {"bound", OrderedJson()}};
     const auto reach = [&](double at) {
       const auto found = head.reach(at, far());
-      return found ? Json(*found) : Json();
+      return found ? OrderedJson(*found) : OrderedJson();
     };
     if (const auto bound = bound_of(curve))
       out["bound"] = {{"base", *bound}, {"reach", reach(*bound)}, {"round_base", head.round_base(*bound, context)}};
     if (given->count())
       out["base"] = {{"base", base}, {"reach", reach(base)}, {"suffices", !head.reach(base, context)}};
-    out["curve"] = Json::array();
+    out["curve"] = OrderedJson::array();
     for (const Bound& b : curve)
-      out["curve"].push_back({{"context", b.context}, {"bound", b.base ? Json(*b.base) : Json()}});
-    out["similarity"] = {{"base", shown(curve)}, {"distances", Json::array()}};
+      out["curve"].push_back({{"context", b.context}, {"bound", b.base ? OrderedJson(*b.base) : OrderedJson()}});
+    out["similarity"] = {{"base", shown(curve)}, {"distances", OrderedJson::array()}};
     for (const Octave& o : similarities(head, shown(curve), context))
       out["similarity"]["distances"].push_back(
           {{"from", o.begin}, {"to", o.end - 1}, {"similarity", o.similarity}, {"least", o.least}});

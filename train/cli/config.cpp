@@ -8,16 +8,13 @@
 namespace rw::cli {
 namespace {
 
-constexpr auto kAll = {Section::model, Section::positions, Section::data,
-                       Section::train, Section::optimizer, Section::run};
-
-struct Show {
+struct ConfigShow {
   SettingsOptions settings;
   bool explain = false;
 
   void add_options(CLI::App& app) {
     app.add_flag("--explain", explain, "what each setting means, and where its default is from");
-    settings.add(app, kAll);
+    settings.add(app, kAllSections);
   }
 
   Exit run(const Global& global) {
@@ -46,7 +43,7 @@ struct Show {
   }
 };
 
-struct Check {
+struct ConfigCheck {
   std::vector<std::string> files;
 
   void add_options(CLI::App& app) { app.add_option("FILE", files, "TOML files, each looked at by itself")->required(); }
@@ -111,14 +108,14 @@ struct Diff {
 }  // namespace
 
 Command config_show_command() {
-  return make_command<Show>(
+  return make_command<ConfigShow>(
       "config show", "the settings that a command would run with, and where each is from",
       "ropewalk config show --size 15m --lr 1e-3\nropewalk config show --config my.toml --explain\n");
 }
 
 Command config_check_command() {
-  return make_command<Check>("config check", "list all problems of configuration files",
-                             "ropewalk config check my.toml\n");
+  return make_command<ConfigCheck>("config check", "list all problems of configuration files",
+                                   "ropewalk config check my.toml\n");
 }
 
 Command config_diff_command() {

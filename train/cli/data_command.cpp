@@ -11,7 +11,7 @@
 namespace rw::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 double ratio(uint64_t a, uint64_t b) { return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b); }
 
@@ -57,10 +57,11 @@ struct Prepare {
     const Prepared done = prepare(text.paths(), *made, out, options);
     if (global.json) {
       const auto shown = [](const PreparedSplit& s) {
-        return json{
+        return OrderedJson{
             {"tokens", s.tokens}, {"documents", s.documents}, {"bytes", s.bytes}, {"prompt_tokens", s.prompt_tokens}};
       };
-      print(json{{"out", out}, {"tokenizer_hash", made->hash()}, {"train", shown(done.train)}, {"val", shown(done.val)}}
+      print(OrderedJson{
+                {"out", out}, {"tokenizer_hash", made->hash()}, {"train", shown(done.train)}, {"val", shown(done.val)}}
                 .dump() +
             "\n");
       return Exit::ok;
@@ -95,7 +96,7 @@ struct DataOptions {
   TokenData open() const { return TokenData::open(data, val ? Split::val : Split::train, vocab); }
 };
 
-struct Info {
+struct DataInfo {
   DataOptions options;
 
   void add_options(CLI::App& app) { options.add(app); }
@@ -106,11 +107,11 @@ struct Info {
     uint64_t longest = 0;
     for (size_t i = 0; i < starts.size(); ++i)
       longest = std::max(longest, (i + 1 < starts.size() ? starts[i + 1] : data.size()) - starts[i]);
-    json out = {{"name", data.name()},         {"tokens", data.size()},
-                {"vocab", data.vocab()},       {"documents", starts.size()},
-                {"longest_document", longest}, {"targets", data.targets()},
-                {"bytes", data.bytes()},       {"tokenizer_hash", data.tokenizer_hash()}};
-    if (!data.meta().empty()) out["meta"] = json::parse(data.meta());
+    OrderedJson out = {{"name", data.name()},         {"tokens", data.size()},
+                       {"vocab", data.vocab()},       {"documents", starts.size()},
+                       {"longest_document", longest}, {"targets", data.targets()},
+                       {"bytes", data.bytes()},       {"tokenizer_hash", data.tokenizer_hash()}};
+    if (!data.meta().empty()) out["meta"] = OrderedJson::parse(data.meta());
     if (global.json) {
       print(out.dump() + "\n");
       return Exit::ok;
@@ -135,7 +136,7 @@ struct Info {
   }
 };
 
-struct Show {
+struct DataSample {
   DataOptions options;
   std::string tokenizer;
   int64_t documents = 3, tokens = 200, seed = 1;
@@ -176,12 +177,12 @@ struct Show {
     std::vector<int32_t> ids(std::min<uint64_t>(length, static_cast<uint64_t>(tokens)));
     data.read(starts[document], ids);
     if (as_json)
-      return print(json{{"document", document},
-                        {"length", length},
-                        {"prompt_tokens", prompt},
-                        {"ids", ids},
-                        {"text", made.decode(ids)}}
-                       .dump(-1, ' ', false, json::error_handler_t::replace) +
+      return print(OrderedJson{{"document", document},
+                               {"length", length},
+                               {"prompt_tokens", prompt},
+                               {"ids", ids},
+                               {"text", made.decode(ids)}}
+                       .dump(-1, ' ', false, OrderedJson::error_handler_t::replace) +
                    "\n");
     const auto shown = [&](std::span<const int32_t> first) {  // the first of them
       if (!pieces) return made.decode(first);
@@ -212,12 +213,13 @@ Command data_prepare_command() {
       "ropewalk data prepare --tokenizer tok --out data --val 1% --split document a.jsonl.gz\n");
 }
 Command data_info_command() {
-  return make_command<Info>("data info", "size, documents and origin of token files",
-                            "ropewalk data info data\nropewalk data info 'shards/*_train_*.bin'\n");
+  return make_command<DataInfo>("data info", "size, documents and origin of token files",
+                                "ropewalk data info data\nropewalk data info 'shards/*_train_*.bin'\n");
 }
 Command data_sample_command() {
-  return make_command<Show>("data sample", "show some documents of token files",
-                            "ropewalk data sample data --documents 5\nropewalk data sample data --val --pieces\n");
+  return make_command<DataSample>(
+      "data sample", "show some documents of token files",
+      "ropewalk data sample data --documents 5\nropewalk data sample data --val --pieces\n");
 }
 
 }  // namespace rw::cli

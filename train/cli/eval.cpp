@@ -14,8 +14,6 @@
 namespace rw::cli {
 namespace {
 
-constexpr int64_t kMostContext = 1 << 24;
-
 struct Eval {
   std::string checkpoint, data, per_token;
   std::string split = "val";

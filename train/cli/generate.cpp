@@ -13,8 +13,6 @@
 namespace rw::cli {
 namespace {
 
-constexpr int64_t kMostContext = 1 << 24;
-
 struct Generate {
   std::string checkpoint, prompt;
   int64_t tokens = 200, context = 0, samples = 1, seed = 1;

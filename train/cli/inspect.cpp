@@ -12,6 +12,8 @@
 namespace rw::cli {
 namespace {
 
+using OrderedJson = nlohmann::ordered_json;
+
 struct Statistics {
   double mean = 0, std = 0, least = 0, most = 0;
 };
@@ -40,19 +42,19 @@ Statistics statistics_of(CView v) {
   return s;
 }
 
-nlohmann::ordered_json to_json(const std::vector<CheckpointDifference::Text>& differences) {
-  auto json = nlohmann::ordered_json::array();
+OrderedJson to_json(const std::vector<CheckpointDifference::Text>& differences) {
+  auto json = OrderedJson::array();
   for (const auto& d : differences) json.push_back({{"name", d.name}, {"a", d.a}, {"b", d.b}});
   return json;
 }
 
 std::string difference_json(const Checkpoint& a, const Checkpoint& b, const CheckpointDifference& d) {
-  using Json = nlohmann::ordered_json;
-  const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
-  Json json = {{"a", a.folder().string()},  {"b", b.folder().string()},        {"meta", to_json(d.facts)},
-               {"model", to_json(d.model)}, {"settings", to_json(d.settings)}, {"only_a", d.only_a},
-               {"only_b", d.only_b},        {"shapes", to_json(d.shapes)},     {"dtypes", to_json(d.dtypes)},
-               {"equal", d.equal},          {"relative", number(d.relative)},  {"tensors", Json::array()}};
+  const auto number = [](double v) { return std::isfinite(v) ? OrderedJson(v) : OrderedJson(); };
+  OrderedJson json = {
+      {"a", a.folder().string()},  {"b", b.folder().string()},        {"meta", to_json(d.facts)},
+      {"model", to_json(d.model)}, {"settings", to_json(d.settings)}, {"only_a", d.only_a},
+      {"only_b", d.only_b},        {"shapes", to_json(d.shapes)},     {"dtypes", to_json(d.dtypes)},
+      {"equal", d.equal},          {"relative", number(d.relative)},  {"tensors", OrderedJson::array()}};
   for (const TensorDifference& t : d.tensors)
     json["tensors"].push_back({{"name", t.name}, {"relative", number(t.relative)}, {"max", number(t.most)}});
   return json.dump() + "\n";
@@ -120,15 +122,15 @@ struct Inspect {
     const CheckpointMeta& meta = checkpoint.meta();
     const ModelConfig config = model_from_json(meta.model);
     if (global.json) {
-      nlohmann::ordered_json json = {{"checkpoint", checkpoint.folder().string()},
-                                     {"step", meta.step},
-                                     {"tokens", meta.tokens},
-                                     {"model", nlohmann::ordered_json::parse(meta.model)},
-                                     {"parameters", parameter_count(config)},
-                                     {"optimizer_state", checkpoint.has_optimizer()},
-                                     {"tokenizer_hash", meta.tokenizer_hash},
-                                     {"command", meta.command},
-                                     {"version", meta.version}};
+      OrderedJson json = {{"checkpoint", checkpoint.folder().string()},
+                          {"step", meta.step},
+                          {"tokens", meta.tokens},
+                          {"model", OrderedJson::parse(meta.model)},
+                          {"parameters", parameter_count(config)},
+                          {"optimizer_state", checkpoint.has_optimizer()},
+                          {"tokenizer_hash", meta.tokenizer_hash},
+                          {"command", meta.command},
+                          {"version", meta.version}};
       if (const auto parent = parse_parent(meta.parent))
         json["parent"] = {{"folder", parent->folder}, {"step", parent->step}, {"manifest", parent->manifest}};
       else if (!meta.parent.empty())

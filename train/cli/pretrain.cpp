@@ -12,16 +12,13 @@
 namespace rw::cli {
 namespace {
 
-constexpr auto kAll = {Section::model, Section::positions, Section::data,
-                       Section::train, Section::optimizer, Section::run};
-
 struct Pretrain {
   SettingsOptions settings;
   bool dry_run = false;
 
   void add_options(CLI::App& app) {
     app.add_flag("--dry-run", dry_run, "check everything, print the memory that the run would take, and stop");
-    settings.add(app, kAll);
+    settings.add(app, kAllSections);
   }
 
   Exit run(const Global& global) {
@@ -44,7 +41,7 @@ struct Resume {
 
   void add_options(CLI::App& app) {
     app.add_option("RUN", run_folder, "the run's folder")->required();
-    settings.add(app, kAll, {"out", "overwrite", "size"});
+    settings.add(app, kAllSections, {"out", "overwrite", "size"});
   }
 
   Exit run(const Global& global) {
@@ -58,7 +55,7 @@ struct Estimate {
   static constexpr int64_t kVocab = 4096;  // where neither --data nor --vocab says it
   SettingsOptions settings;
 
-  void add_options(CLI::App& app) { settings.add(app, kAll); }
+  void add_options(CLI::App& app) { settings.add(app, kAllSections); }
 
   Exit run(const Global& global) {
     Resolved resolved = settings.resolve();

@@ -11,6 +11,10 @@
 
 namespace rw::cli {
 
+// The sections of a pretraining.
+inline constexpr auto kAllSections = {Section::model, Section::positions, Section::data,
+                                      Section::train, Section::optimizer, Section::run};
+
 // One option for each setting of the sections but those of `without`; what is given goes to `layer`.
 void add_setting_options(CLI::App& app, ConfigLayer& layer, std::initializer_list<Section> sections,
                          std::initializer_list<std::string_view> without = {});

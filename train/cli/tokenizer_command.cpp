@@ -9,7 +9,7 @@
 namespace rw::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kMeasured = 8'000'000;  // bytes of text
 
@@ -40,13 +40,13 @@ struct Train {
     }
     const double per_token = bytes_per_token(*trained.tokenizer);
     if (global.json) {
-      print(json{{"file", file.string()},
-                 {"hash", trained.tokenizer->hash()},
-                 {"vocab", vocab},
-                 {"bytes", trained.bytes},
-                 {"documents", trained.documents},
-                 {"words", trained.words},
-                 {"bytes_per_token", per_token}}
+      print(OrderedJson{{"file", file.string()},
+                        {"hash", trained.tokenizer->hash()},
+                        {"vocab", vocab},
+                        {"bytes", trained.bytes},
+                        {"documents", trained.documents},
+                        {"words", trained.words},
+                        {"bytes_per_token", per_token}}
                 .dump() +
             "\n");
       return Exit::ok;
@@ -92,7 +92,7 @@ struct Encode {
   Exit run(const Global& global) {
     const auto made = load_tokenizer(tokenizer);
     const auto ids = made->encode(text.empty() ? read_standard_input() : text);
-    json shown = json::array();
+    OrderedJson shown = OrderedJson::array();
     std::string out;
     for (int32_t id : ids) {
       shown.push_back({{"id", id}, {"piece", made->piece(id)}});
@@ -100,7 +100,7 @@ struct Encode {
           pieces ? std::to_string(id) + "\t" + made->piece(id) + "\n" : (out.empty() ? "" : " ") + std::to_string(id);
     }
     if (global.json)
-      print((pieces ? shown : json(ids)).dump() + "\n");
+      print((pieces ? shown : OrderedJson(ids)).dump() + "\n");
     else
       print(pieces ? out : out + "\n");
     return Exit::ok;
@@ -138,7 +138,7 @@ struct Decode {
   }
 };
 
-struct Info {
+struct TokenizerInfo {
   std::string tokenizer;
   bool pieces = false;
 
@@ -152,11 +152,11 @@ struct Info {
     size_t longest = 0;
     for (int32_t id = 0; id < made->vocab(); ++id) longest = std::max(longest, made->bytes(id).size());
     if (global.json) {
-      json out = {{"kind", made->kind()},
-                  {"vocab", made->vocab()},
-                  {"hash", made->hash()},
-                  {"document_start", made->document_start()},
-                  {"longest", longest}};
+      OrderedJson out = {{"kind", made->kind()},
+                         {"vocab", made->vocab()},
+                         {"hash", made->hash()},
+                         {"document_start", made->document_start()},
+                         {"longest", longest}};
       if (pieces)
         for (int32_t id = 0; id < made->vocab(); ++id) out["pieces"].push_back(made->piece(id));
       print(out.dump() + "\n");
@@ -189,8 +189,8 @@ Command tokenizer_decode_command() {
   return make_command<Decode>("tokenizer decode", "text of token ids", "ropewalk tokenizer decode tok 259 300 2\n");
 }
 Command tokenizer_info_command() {
-  return make_command<Info>("tokenizer info", "kind, size and hash of a tokenizer",
-                            "ropewalk tokenizer info tok\nropewalk tokenizer info runs/book --pieces\n");
+  return make_command<TokenizerInfo>("tokenizer info", "kind, size and hash of a tokenizer",
+                                     "ropewalk tokenizer info tok\nropewalk tokenizer info runs/book --pieces\n");
 }
 
 }  // namespace rw::cli

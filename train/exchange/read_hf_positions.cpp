@@ -9,13 +9,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::pair<const char*, RopeRule> kTypes[] = {{"default", RopeRule::plain},
-                                                       {"linear", RopeRule::linear},
-                                                       {"dynamic", RopeRule::dynamic},
-                                                       {"yarn", RopeRule::yarn},
-                                                       {"llama3", RopeRule::llama3},
-                                                       {"longrope", RopeRule::longrope},
-                                                       {"proportional", RopeRule::proportional}};
+constexpr std::pair<const char*, RopeRule> kRopeTypes[] = {{"default", RopeRule::plain},
+                                                           {"linear", RopeRule::linear},
+                                                           {"dynamic", RopeRule::dynamic},
+                                                           {"yarn", RopeRule::yarn},
+                                                           {"llama3", RopeRule::llama3},
+                                                           {"longrope", RopeRule::longrope},
+                                                           {"proportional", RopeRule::proportional}};
 
 struct Rotation {
   RopeConfig rope;
@@ -41,8 +41,8 @@ RopeRule take_type(JsonKeys& keys) {
   if (!now.empty() && !old.empty() && now != old)
     throw keys.bad("rope_type", "type is '" + old + "': transformers 4 reads the one, 5 the other");
   const std::string type = !now.empty() ? now : !old.empty() ? old : "default";
-  const auto known = std::ranges::find(kTypes, type, [](const auto& t) { return std::string_view(t.first); });
-  if (known == std::end(kTypes))
+  const auto known = std::ranges::find(kRopeTypes, type, [](const auto& t) { return std::string_view(t.first); });
+  if (known == std::end(kRopeTypes))
     throw keys.bad(now.empty() ? "type" : "rope_type",
                    "rope_type '" + type +
                        "' is not known: default, linear, dynamic, yarn, llama3, longrope and "

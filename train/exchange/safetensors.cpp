@@ -28,15 +28,16 @@ struct Type {
   ValueType type;
   uint64_t bytes;
 };
-constexpr Type kTypes[] = {{"F64", ValueType::f64, 8},   {"F32", ValueType::f32, 4},   {"F16", ValueType::f16, 2},
-                           {"BF16", ValueType::bf16, 2}, {"I64", ValueType::other, 8}, {"U64", ValueType::other, 8},
-                           {"I32", ValueType::other, 4}, {"U32", ValueType::other, 4}, {"I16", ValueType::other, 2},
-                           {"U16", ValueType::other, 2}, {"I8", ValueType::other, 1},  {"U8", ValueType::other, 1},
-                           {"BOOL", ValueType::other, 1}};
+constexpr Type kValueTypes[] = {
+    {"F64", ValueType::f64, 8},   {"F32", ValueType::f32, 4},   {"F16", ValueType::f16, 2},
+    {"BF16", ValueType::bf16, 2}, {"I64", ValueType::other, 8}, {"U64", ValueType::other, 8},
+    {"I32", ValueType::other, 4}, {"U32", ValueType::other, 4}, {"I16", ValueType::other, 2},
+    {"U16", ValueType::other, 2}, {"I8", ValueType::other, 1},  {"U8", ValueType::other, 1},
+    {"BOOL", ValueType::other, 1}};
 
 std::string format_name(ValueType type) {
-  const auto found = std::ranges::find(kTypes, type, &Type::type);
-  RW_CHECK(found != std::end(kTypes) && type != ValueType::other);
+  const auto found = std::ranges::find(kValueTypes, type, &Type::type);
+  RW_CHECK(found != std::end(kValueTypes) && type != ValueType::other);
   return std::string(found->name);
 }
 
@@ -58,8 +59,8 @@ ForeignTensor parse_tensor(const std::string& name, const Json& entry, std::span
   ForeignTensor out;
   out.name = name;
   const std::string wanted = dtype.is_string() ? dtype.get<std::string>() : "";
-  const auto type = std::ranges::find(kTypes, wanted, &Type::name);
-  if (type == std::end(kTypes))
+  const auto type = std::ranges::find(kValueTypes, wanted, &Type::name);
+  if (type == std::end(kValueTypes))
     throw bad("its dtype is " + dtype.dump() + "; F64, F32, F16, BF16, BOOL and integers are known");
   out.type = type->type;
 

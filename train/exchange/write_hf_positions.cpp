@@ -8,7 +8,7 @@
 namespace rw {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 bool names_original(RopeRule rule) {
   return rule == RopeRule::yarn || rule == RopeRule::llama3 || rule == RopeRule::longrope;
@@ -21,10 +21,10 @@ RopeConfig hf_rule(const ModelConfig& m) {
 }
 
 // The dictionary, without rope_theta.
-Json rope_dictionary(const RopeConfig& r, const ModelConfig& m) {
+OrderedJson rope_dictionary(const RopeConfig& r, const ModelConfig& m) {
   const std::string type(r.rule == RopeRule::plain ? "default" : rope_rule_name(r.rule));
   const auto or_default = [](double value, double otherwise) { return value != 0 ? value : otherwise; };
-  Json json = {{"rope_type", type}, {"type", type}};
+  OrderedJson json = {{"rope_type", type}, {"type", type}};
   if (r.rule != RopeRule::plain) json["factor"] = r.factor;
   if (names_original(r.rule)) json["original_max_position_embeddings"] = m.trained();
   switch (r.rule) {
@@ -111,13 +111,13 @@ std::string hf_positions_problem(const ModelConfig& m) {
 nlohmann::ordered_json hf_positions(const ModelConfig& m) {
   const RopeConfig r = hf_rule(m);
   const bool plain = r.rule == RopeRule::plain;
-  Json json, dictionary = rope_dictionary(r, m);
+  OrderedJson json, dictionary = rope_dictionary(r, m);
   // dynamic scales from M on.
   json["max_position_embeddings"] = r.rule == RopeRule::dynamic ? m.trained() : m.context;
   if (names_original(r.rule) || (r.rule == RopeRule::linear && m.trained() != m.context))
     json["original_max_position_embeddings"] = m.trained();
   json["rope_theta"] = r.base;
-  json["rope_scaling"] = plain ? Json() : dictionary;
+  json["rope_scaling"] = plain ? OrderedJson() : dictionary;
   dictionary.erase("type");
   dictionary["rope_theta"] = r.base;
   json["rope_parameters"] = dictionary;

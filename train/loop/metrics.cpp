@@ -15,10 +15,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-constexpr uint64_t kLargest = uint64_t{1} << 30;  // bytes of a file that a run still goes on with
-constexpr uint64_t kBlock = uint64_t{1} << 20;    // bytes read at once
+constexpr uint64_t kLargestMetrics = uint64_t{1} << 30;  // bytes of a file that a run still goes on with
+constexpr uint64_t kBlock = uint64_t{1} << 20;           // bytes read at once
 
 // Calls f(step, object, line with its end) for each line that is whole.
 template <class F>
@@ -27,7 +27,7 @@ void for_lines(std::string_view text, F&& f) {
     const size_t end = text.find('\n', begin);
     if (end == std::string_view::npos) return;
     const std::string_view line = text.substr(begin, end + 1 - begin);
-    const Json json = Json::parse(line, nullptr, false);
+    const OrderedJson json = OrderedJson::parse(line, nullptr, false);
     begin = end + 1;
     if (!json.is_object()) continue;
     const auto step = json.find("step");
@@ -40,10 +40,10 @@ void for_lines(std::string_view text, F&& f) {
 int64_t shorten(const fs::path& file, int64_t step) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) File::create(file);
-  const std::string before = read_text(file, kLargest);
+  const std::string before = read_text(file, kLargestMetrics);
   std::string after;
   int64_t last = -1;
-  for_lines(before, [&](int64_t s, const Json&, std::string_view line) {
+  for_lines(before, [&](int64_t s, const OrderedJson&, std::string_view line) {
     if (s <= last || s > step) return;
     last = s;
     after += line;
@@ -52,7 +52,7 @@ int64_t shorten(const fs::path& file, int64_t step) {
   return last;
 }
 
-Json to_json(double value) {
+OrderedJson to_json(double value) {
   if (!std::isfinite(value)) return {};
   if (std::abs(value) <= 0x1p53 && value == std::floor(value)) return static_cast<int64_t>(value);
   return value;
@@ -65,9 +65,9 @@ MetricsFile::MetricsFile(const fs::path& file, int64_t step)
 
 void MetricsFile::append(int64_t step, std::span<const Metric> metrics) {
   RW_CHECK(step > last_step_, step, last_step_);
-  Json json = {{"step", step}};
+  OrderedJson json = {{"step", step}};
   for (const Metric& metric : metrics) json[metric.name] = to_json(metric.value);
-  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + '\n';
+  const std::string line = json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + '\n';
   file_.write(size_, std::as_bytes(std::span(line)));
   size_ += line.size();
   last_step_ = step;
@@ -89,7 +89,7 @@ void for_metrics(const fs::path& file, const std::function<void(const MetricsRow
     source.read(at, std::as_writable_bytes(std::span(text).subspan(rest)));
     at += count;
     const size_t whole = text.rfind('\n') + 1;  // npos + 1 is 0
-    for_lines(std::string_view(text).substr(0, whole), [&](int64_t step, const Json& json, std::string_view) {
+    for_lines(std::string_view(text).substr(0, whole), [&](int64_t step, const OrderedJson& json, std::string_view) {
       MetricsRow row{step, {}};
       for (const auto& [name, value] : json.items()) {
         if (name == "step") continue;

@@ -16,7 +16,7 @@ namespace rw {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr double kRedraw = 0.2, kSilence = 30;  // seconds: between two drawings at least, between two lines at most
 constexpr size_t kRecent = 101;                 // steps that the estimates rest on
@@ -45,7 +45,7 @@ class Numbers {
     if (std::isfinite(value) && value == std::floor(value) && std::abs(value) < 0x1p53)
       json_[name] = static_cast<int64_t>(value);
     else
-      json_[name] = std::isfinite(value) ? Json(value) : Json();
+      json_[name] = std::isfinite(value) ? OrderedJson(value) : OrderedJson();
     return *this;
   }
   Numbers& add(const char* name, std::string_view text) {
@@ -54,7 +54,7 @@ class Numbers {
     return *this;
   }
   const std::string& plain() const { return plain_; }
-  std::string json() const { return json_.dump(-1, ' ', false, Json::error_handler_t::replace); }
+  std::string json() const { return json_.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
 
  private:
   void add_plain(const char* name, std::string_view value) {
@@ -63,7 +63,7 @@ class Numbers {
   }
 
   std::string plain_;
-  Json json_;
+  OrderedJson json_;
 };
 
 bool is_set(const char* variable) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kFile = "status.json";
 constexpr std::string_view kStates[] = {"running", "finished", "interrupted", "failed"};
-constexpr uint64_t kLargest = 1 << 20;
+constexpr uint64_t kLargestStatus = 1 << 20;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ void write_status(const std::filesystem::path& run, const RunStatus& s) {
 
 std::optional<RunStatus> read_status(const std::filesystem::path& run) {
   try {
-    const nlohmann::json json = nlohmann::json::parse(read_text(run / kFile, kLargest));
+    const nlohmann::json json = nlohmann::json::parse(read_text(run / kFile, kLargestStatus));
     const auto state = std::ranges::find(kStates, std::string_view(json.at("state").get_ref<const std::string&>()));
     if (state == std::end(kStates)) return {};
     return RunStatus{.state = static_cast<RunStatus::State>(state - std::begin(kStates)),

@@ -9,10 +9,10 @@
 namespace rw {
 namespace {
 
-constexpr double kWarmup = 0.02;           // share of the run
-constexpr int64_t kShortestWarmup = 10;    // steps
-constexpr int64_t kParts = 1'000'000'000;  // the run in a schedule that counts whole parts
-constexpr int64_t kFirstMark = 4;          // steps
+constexpr double kWarmup = 0.02;              // share of the run
+constexpr int64_t kShortestWarmup = 10;       // steps
+constexpr int64_t kWholeRun = 1'000'000'000;  // the run in a schedule that counts whole parts
+constexpr int64_t kFirstMark = 4;             // steps
 
 }  // namespace
 
@@ -60,9 +60,9 @@ void TimedLength::end_step(double elapsed, double reserve) {
 }
 
 double TimedLength::learning_rate(Schedule schedule) const {
-  schedule.steps = kParts;
-  schedule.warmup = std::llround(kWarmup * kParts);
-  return rw::learning_rate(schedule, std::max<int64_t>(1, std::llround(position_ * kParts)));
+  schedule.steps = kWholeRun;
+  schedule.warmup = std::llround(kWarmup * kWholeRun);
+  return rw::learning_rate(schedule, std::max<int64_t>(1, std::llround(position_ * kWholeRun)));
 }
 
 }  // namespace rw

@@ -16,14 +16,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kLargest = uint64_t{256} << 20;  // bytes of a text
+constexpr uint64_t kLargestText = uint64_t{256} << 20;  // bytes of a text
 
 // Empty if the file is not there; the problem is noted if it cannot be read.
 std::string text_in(const fs::path& file, std::vector<std::string>& problems) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return {};
   try {
-    return read_text(file, kLargest);
+    return read_text(file, kLargestText);
   } catch (const UserError& error) {
     problems.push_back(std::string(error.what()) + ": " + error.advice);
     return {};

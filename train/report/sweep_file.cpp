@@ -10,8 +10,8 @@ namespace rw::report {
 namespace {
 
 using Json = nlohmann::json;
-constexpr uint64_t kLargest = uint64_t{16} << 20;  // bytes
-constexpr double kMost = 0x1p40;                   // tokens, nats: larger ones are no lengths and no losses
+constexpr uint64_t kLargestSweep = uint64_t{16} << 20;  // bytes
+constexpr double kMost = 0x1p40;                        // tokens, nats: larger ones are no lengths and no losses
 
 // A row of the array. Each of its functions throws the UserError that names row and key.
 struct Row {
@@ -131,7 +131,7 @@ SweepFile parse_sweep_file(const std::string& name, std::string_view text) {
 }
 
 SweepFile read_sweep_file(const std::filesystem::path& file) {
-  return parse_sweep_file(file.string(), read_text(file, kLargest));
+  return parse_sweep_file(file.string(), read_text(file, kLargestSweep));
 }
 
 }  // namespace rw::report

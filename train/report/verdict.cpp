@@ -27,7 +27,7 @@ double late_fall(const std::vector<Point>& points) {
   return (before - late) / before;
 }
 
-std::string percent(double share) {
+std::string two_digit_percent(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2g %%", 100 * share);
   return text;
@@ -119,12 +119,12 @@ Verdict verdict_of(const Record& record) {
       const bool by_val = !val.empty();
       out.findings.push_back(std::string("The ") + (by_val ? "validation" : "training") +
                              " loss was still falling: by " +
-                             percent(late_fall(by_val ? val : record.metrics.curve("step", "ema"))) +
+                             two_digit_percent(late_fall(by_val ? val : record.metrics.curve("step", "ema"))) +
                              " in the last quarter of the steps. A longer run would go lower.");
       break;
     }
     case Course::level:
-      out.findings.push_back("The loss has levelled off: it fell by less than " + percent(kStill) +
+      out.findings.push_back("The loss has levelled off: it fell by less than " + two_digit_percent(kStill) +
                              " in the last quarter of the steps.");
       break;
     case Course::rising:

@@ -11,15 +11,15 @@
 namespace rw::study {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-constexpr uint64_t kLargest = uint64_t{1} << 26;
+constexpr uint64_t kLargestResults = uint64_t{1} << 26;
 
 std::string to_line(const Result& r) {
-  Json cells = Json::array();
+  OrderedJson cells = OrderedJson::array();
   for (const Cell& c : r.cells)
     cells.push_back({{"text", name_of(c.column)}, {"length", c.length}, {"loss", c.loss}, {"accuracy", c.accuracy}});
-  const Json json = {
+  const OrderedJson json = {
       {"row", r.row},         {"seed", r.seed}, {"positions", r.positions}, {"fingerprint", r.fingerprint},
       {"trained", r.trained}, {"cells", cells}};
   return json.dump() + "\n";
@@ -46,7 +46,7 @@ Result parse_line(const std::string& line) {
 ResultFile::ResultFile(std::filesystem::path file) : file_(std::move(file)) {
   std::error_code ignored;
   if (!std::filesystem::exists(file_, ignored)) return;
-  std::istringstream lines(read_text(file_, kLargest));
+  std::istringstream lines(read_text(file_, kLargestResults));
   for (std::string line; std::getline(lines, line);) try {
       results_.push_back(parse_line(line));
     } catch (const std::exception&) {

@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kOrigin = "the study";
-constexpr uint64_t kLargest = uint64_t{1} << 26;  // bytes of a file of ours
+constexpr uint64_t kLargestSettings = uint64_t{1} << 26;  // bytes of a file of ours
 
 const ModelRow& model_named(std::string_view name) {
   const auto found = std::ranges::find(models(), name, &ModelRow::name);
@@ -152,7 +152,7 @@ void Study::claim_folder() const {
     write_text(file, text);
     return;
   }
-  const std::string before = read_text(file, kLargest);
+  const std::string before = read_text(file, kLargestSettings);
   if (before == text) return;
   const auto [old_line, new_line] = first_difference(before, text);
   throw UserError(Exit::usage, options.folder.string() + " holds another study",

@@ -38,7 +38,7 @@ ExtensionProof prove_extension(Model& model, const ModelConfig& extended, const 
       const size_t where = part.first >= proof.trained;
       to[where] += n * part.loss, count[where] += n;
     }
-    for (const size_t where : {0, 1})
+    for (const size_t where : {0U, 1U})
       if (count[where] > 0) to[where] /= count[where];
     return parts;
   };

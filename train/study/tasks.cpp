@@ -27,8 +27,8 @@ const Task kTasks[] = {
     {.kind = Kind::text,
      .settings =
          "size=1m layers=3 width=128 heads=2 kv_heads=2 head_width=64 hidden=256 tied=false context=128 "
-         "rope_base=10000 steps=2500 batch=4096 micro_batch=32 lr=2e-3 schedule=wsd warmup=50 weight_decay=0.01 "
-         "eval_every=1000 sample_tokens=0 save_every=250",
+         "rope_base=10000 steps=1600 batch=4096 micro_batch=32 lr=2e-3 schedule=wsd warmup=50 weight_decay=0.01 "
+         "eval_every=1600 sample_tokens=0 save_every=200",
      .models = all_models(),
      .seeds = 1,
      .repeats = 0.5,

@@ -1,12 +1,9 @@
 #include "data/token_meta.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
-
-using OrderedJson = nlohmann::ordered_json;
 
 namespace {
 

@@ -8,8 +8,6 @@
 
 namespace rw {
 
-using Json = nlohmann::json;
-
 namespace {
 
 // The first key that stands twice in an object of a text that can be parsed.

@@ -8,14 +8,17 @@
 
 namespace rw {
 
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;  // of files that we write: keys stay in the order in which they were put
+
 inline constexpr size_t kMostJsonDepth = 64;
 
 // Strict: UTF-8, one value, no comments, no key twice in an object, at most kMostJsonDepth levels. `name` is for
 // messages. Throws UserError(Exit::data) that says where.
-nlohmann::json parse_json(const std::string& name, std::string_view text);
+Json parse_json(const std::string& name, std::string_view text);
 
 // A whole number, written as one, that an int64_t holds; get<int64_t>() wraps round what it cannot hold, and is
 // undefined for a floating one.
-std::optional<int64_t> integer_of(const nlohmann::json& value);
+std::optional<int64_t> integer_of(const Json& value);
 
 }  // namespace rw

@@ -1,17 +1,15 @@
 #include "core/file/manifest.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "core/base/user_error.hpp"
 #include "core/file/hash.hpp"
+#include "core/file/json.hpp"
 
 namespace rw {
 
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "ropewalk container";
 constexpr uint64_t kVersion = 1;
@@ -150,7 +148,7 @@ Manifest parse_manifest(const std::filesystem::path& name, std::string_view text
     return parse(text);
   } catch (const Damage& damage) {
     throw refused(damage.reason);
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const Json::exception& error) {
     throw refused(error.what());
   } catch (const UserError& error) {
     throw UserError(error.code, name.string() + ": " + error.what(), error.advice);

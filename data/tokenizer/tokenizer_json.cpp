@@ -1,14 +1,13 @@
 #include "data/tokenizer/tokenizer_json.hpp"
 
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 #include "data/tokenizer/hugging_face.hpp"
 #include "data/tokenizer/kinds.hpp"
 #include "data/tokenizer/scored_merges.hpp"
 #include "data/tokenizer/write_hugging_face.hpp"
 
 namespace rw {
-
-using OrderedJson = nlohmann::ordered_json;
 
 namespace {
 

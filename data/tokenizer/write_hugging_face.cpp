@@ -1,8 +1,9 @@
 #include "data/tokenizer/write_hugging_face.hpp"
 
+#include "core/file/json.hpp"
+
 namespace rw {
 
-using OrderedJson = nlohmann::ordered_json;
 using Type = Vocabulary::Type;
 
 OrderedJson hugging_face_file(const Vocabulary& vocabulary,

@@ -2,8 +2,7 @@
 // weights are those of make_model_golden.py.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/file/json.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
 #include "train/checkpoint/checkpoint.hpp"
@@ -11,8 +10,6 @@
 
 namespace rw::test {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr double kExact = 1e-10;
 constexpr double kSingle = 1e-5;  // three times the largest that was seen

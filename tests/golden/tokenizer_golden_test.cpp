@@ -1,16 +1,13 @@
 // Ids of small tokenizers against Hugging Face's, as make_tokenizer_golden.py stored them.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "core/file/json.hpp"
 #include "data/tokenizer/tokenizer.hpp"
 #include "data/tokenizer/vocabulary.hpp"
 #include "tests/support/files.hpp"
 
 namespace rw::test {
 namespace {
-
-using Json = nlohmann::json;
 
 class TokenizerGolden : public testing::TestWithParam<const char*> {};
 

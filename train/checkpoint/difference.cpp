@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/file/json.hpp"
 #include "train/config/run_toml.hpp"
 
 namespace rw {
@@ -39,7 +39,6 @@ std::vector<Text> facts(const CheckpointMeta& a, const CheckpointMeta& b) {
 
 // Of two JSON objects, key by key.
 std::vector<Text> model_difference(const std::string& a, const std::string& b) {
-  using OrderedJson = nlohmann::ordered_json;
   const OrderedJson of_a = OrderedJson::parse(a, nullptr, false), of_b = OrderedJson::parse(b, nullptr, false);
   std::vector<Text> out;
   if (!of_a.is_object() || !of_b.is_object()) return out;

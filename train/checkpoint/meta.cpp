@@ -10,8 +10,6 @@ namespace rw {
 
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr const char* kFormat = "ropewalk checkpoint";
 constexpr int64_t kVersion = 1;
 

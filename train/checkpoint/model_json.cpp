@@ -1,7 +1,6 @@
 #include "train/checkpoint/model_json.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "core/base/user_error.hpp"
 #include "core/file/json.hpp"
@@ -9,8 +8,6 @@
 
 namespace rw {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 // Calls f(name, value in `settings`) for what makes a model.
 void visit_model(Settings& settings, const std::function<void(std::string, Field)>& f) {

@@ -1,8 +1,8 @@
+#include "core/file/json.hpp"
 #include "layers/rotary/base_bound.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "layers/rotary/frequencies.hpp"
@@ -12,8 +12,6 @@
 
 namespace rw::cli {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 std::string base_text(double base) {
   return base < 1000 ? fixed(base, 1) : grouped(static_cast<uint64_t>(std::llround(base)));

@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
+#include "core/file/json.hpp"
 #include "data/prepare.hpp"
 #include "data/sampler/permutation.hpp"
 #include "data/token_data.hpp"
@@ -10,8 +10,6 @@
 
 namespace rw::cli {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 double ratio(uint64_t a, uint64_t b) { return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b); }
 

@@ -1,6 +1,6 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
+#include "core/file/json.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/difference.hpp"
 #include "train/checkpoint/load_model.hpp"
@@ -11,8 +11,6 @@
 
 namespace rw::cli {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 struct Statistics {
   double mean = 0, std = 0, least = 0, most = 0;

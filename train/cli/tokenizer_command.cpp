@@ -1,15 +1,13 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
+#include "core/file/json.hpp"
 #include "data/tokenizer/train_sentencepiece.hpp"
 #include "train/cli/text_options.hpp"
 #include "train/loop/run_folder.hpp"
 
 namespace rw::cli {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kMeasured = 8'000'000;  // bytes of text
 

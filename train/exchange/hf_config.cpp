@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
+#include "core/file/json.hpp"
 #include "train/exchange/hf_positions.hpp"
 #include "train/exchange/json_keys.hpp"
 
 namespace rw {
 namespace {
-
-using Json = nlohmann::json;
 
 ModelConfig parse_llama(JsonKeys& keys, const std::string& name, const std::string& type) {
   ModelConfig m;
@@ -152,13 +151,13 @@ std::string hf_architecture(const ModelConfig& m) {
   return "LlamaForCausalLM";
 }
 
-nlohmann::ordered_json hf_config(const ModelConfig& m, int64_t begin, const std::vector<int64_t>& ends, ValueType type,
-                                 const std::string& lost) {
+OrderedJson hf_config(const ModelConfig& m, int64_t begin, const std::vector<int64_t>& ends, ValueType type,
+                      const std::string& lost) {
   const std::string architecture = hf_architecture(m);
   const char* const dtype = type == ValueType::f16 ? "float16" : type == ValueType::bf16 ? "bfloat16" : "float32";
-  nlohmann::ordered_json eos = ends.empty() ? nlohmann::ordered_json(begin) : nlohmann::ordered_json(ends);
+  OrderedJson eos = ends.empty() ? OrderedJson(begin) : OrderedJson(ends);
   if (ends.size() == 1) eos = ends[0];
-  nlohmann::ordered_json json = {
+  OrderedJson json = {
       {"architectures", {architecture}}, {"dtype", dtype}, {"torch_dtype", dtype}, {"vocab_size", m.vocab}};
   if (architecture == "GPT2LMHeadModel") {
     json.update({{"model_type", "gpt2"},

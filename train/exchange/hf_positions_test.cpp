@@ -16,7 +16,6 @@ namespace rw::test {
 namespace {
 
 using testing::HasSubstr;
-using Json = nlohmann::json;
 
 const char* const kLlama =
     R"({"model_type":"llama","vocab_size":8,"hidden_size":32,"intermediate_size":12,"num_hidden_layers":2,)"

@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include "core/file/json.hpp"
 #include "tests/support/bad_files.hpp"
 #include "tests/support/drawn_model.hpp"
@@ -18,7 +16,6 @@ namespace rw::test {
 namespace {
 
 using testing::HasSubstr;
-using Json = nlohmann::json;
 
 struct Kind {
   const char* name;

@@ -1,6 +1,5 @@
 // The keys of a JSON object, taken out one by one, so that none is passed over.
 #pragma once
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,7 +12,6 @@ namespace rw {
 // Takes keys out one by one; what is left at the end was not understood.
 class JsonKeys {
  public:
-  using Json = nlohmann::json;
   static constexpr int64_t kMostSize = int64_t{1} << 28;  // so that products of three fit
 
   JsonKeys(std::string name, const Json& json) : name_(std::move(name)), json_(json) {

@@ -1,13 +1,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/file/json.hpp"
 #include "layers/rotary/words.hpp"
 #include "train/exchange/hf_positions.hpp"
 
 namespace rw {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::pair<const char*, RopeRule> kRopeTypes[] = {{"default", RopeRule::plain},
                                                            {"linear", RopeRule::linear},

@@ -15,7 +15,6 @@
 namespace rw {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 namespace {
 
@@ -189,7 +188,7 @@ uint64_t OutgoingTensor::bytes() const {
 namespace {
 
 void write_file(const fs::path& file, std::span<const OutgoingTensor* const> tensors) {
-  nlohmann::ordered_json header = {{"__metadata__", {{"format", "pt"}}}};
+  OrderedJson header = {{"__metadata__", {{"format", "pt"}}}};
   uint64_t end = 0;
   for (const OutgoingTensor* t : tensors) {
     header[t->name] = {{"dtype", format_name(t->type)}, {"shape", t->shape}, {"data_offsets", {end, end + t->bytes()}}};
@@ -240,8 +239,7 @@ void write_safetensors(const fs::path& folder, std::vector<OutgoingTensor> tenso
   check_free_space(folder, total + (uint64_t{1} << 20));
   if (files.size() == 1) return write_file(folder / kModel, files[0]);
 
-  nlohmann::ordered_json index = {{"metadata", {{"total_size", total}}},
-                                  {"weight_map", nlohmann::ordered_json::object()}};
+  OrderedJson index = {{"metadata", {{"total_size", total}}}, {"weight_map", OrderedJson::object()}};
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string name = shard_name(i, files.size());
     write_file(folder / name, files[i]);

@@ -1,14 +1,13 @@
 #include <cmath>
 
 #include "core/base/check.hpp"
+#include "core/file/json.hpp"
 #include "layers/rotary/words.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/exchange/hf_positions.hpp"
 
 namespace rw {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 bool names_original(RopeRule rule) {
   return rule == RopeRule::yarn || rule == RopeRule::llama3 || rule == RopeRule::longrope;
@@ -108,7 +107,7 @@ std::string hf_positions_problem(const ModelConfig& m) {
   return to_hf_rule(m, rule);
 }
 
-nlohmann::ordered_json hf_positions(const ModelConfig& m) {
+OrderedJson hf_positions(const ModelConfig& m) {
   const RopeConfig r = hf_rule(m);
   const bool plain = r.rule == RopeRule::plain;
   OrderedJson json, dictionary = rope_dictionary(r, m);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "core/base/check.hpp"
 #include "core/file/atomic.hpp"
@@ -14,8 +13,6 @@ namespace rw {
 namespace fs = std::filesystem;
 
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kLargestMetrics = uint64_t{1} << 30;  // bytes of a file that a run still goes on with
 constexpr uint64_t kBlock = uint64_t{1} << 20;           // bytes read at once

@@ -6,17 +6,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "core/base/check.hpp"
+#include "core/file/json.hpp"
 #include "train/loop/machine.hpp"
 
 namespace rw {
 
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr double kRedraw = 0.2, kSilence = 30;  // seconds: between two drawings at least, between two lines at most
 constexpr size_t kRecent = 101;                 // steps that the estimates rest on

@@ -9,7 +9,6 @@
 namespace rw::report {
 namespace {
 
-using Json = nlohmann::json;
 constexpr uint64_t kLargestSweep = uint64_t{16} << 20;  // bytes
 constexpr double kMost = 0x1p40;                        // tokens, nats: larger ones are no lengths and no losses
 

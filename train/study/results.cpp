@@ -1,7 +1,6 @@
 #include "train/study/results.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/file/atomic.hpp"
@@ -10,8 +9,6 @@
 
 namespace rw::study {
 namespace {
-
-using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t kLargestResults = uint64_t{1} << 26;
 
@@ -26,14 +23,14 @@ std::string to_line(const Result& r) {
 }
 
 Result parse_line(const std::string& line) {
-  const nlohmann::json json = nlohmann::json::parse(line);
+  const Json json = Json::parse(line);
   Result r{.row = json.at("row").get<std::string>(),
            .positions = json.at("positions").get<std::string>(),
            .fingerprint = json.at("fingerprint").get<std::string>(),
            .seed = integer_of(json.at("seed")).value(),
            .trained = json.at("trained").get<double>(),
            .cells = {}};
-  for (const nlohmann::json& cell : json.at("cells"))
+  for (const Json& cell : json.at("cells"))
     r.cells.push_back({.column = cell.at("text") == name_of(Column::natural) ? Column::natural : Column::repeated,
                        .length = integer_of(cell.at("length")).value(),
                        .loss = cell.at("loss").get<double>(),

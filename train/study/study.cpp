@@ -131,7 +131,8 @@ Resolved Study::settings_of(const ModelRow& model, int64_t seed) const {
 fs::path Study::run_of(const ModelRow& model, int64_t seed) const {
   std::string name(model.name);
   std::erase(name, ',');
-  std::ranges::replace(name, ' ', '-');
+  std::ranges::replace_if(
+      name, [](char c) { return c == ' ' || c == '/'; }, '-');
   return options.folder / "runs" / (name + "-" + std::to_string(seed));
 }
 

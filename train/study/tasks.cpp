@@ -19,7 +19,7 @@ const Task kTasks[] = {
          "size=1m vocab=128 layers=2 width=128 heads=2 kv_heads=2 head_width=64 hidden=128 tied=false context=64 "
          "rope_base=10000 steps=1000 batch=4096 micro_batch=64 lr=2e-3 schedule=wsd warmup=50 weight_decay=0 "
          "eval_every=1000 eval_tokens=8192 sample_tokens=0 save_every=200",
-     .models = {"plain", "inverse leaky", "inverse leaky, log n"},
+     .models = {"plain", "inverse leaky", "inverse leaky, log n", "inverse leaky, log n, w N/2, g 32"},
      .seeds = 3,
      .repeats = 0,
      .texts = 24,

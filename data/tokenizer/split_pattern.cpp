@@ -13,15 +13,15 @@ struct PcreFree {
   void operator()(T* object) const { F(object); }
 };
 template <class T, auto F>
-using Owner = std::unique_ptr<T, PcreFree<T, F>>;
+using PcreOwner = std::unique_ptr<T, PcreFree<T, F>>;
 
 namespace {
 
 // What a match needs besides the pattern; one for each thread.
 struct Scratch {
-  Owner<pcre2_match_data, pcre2_match_data_free> match{pcre2_match_data_create(1, nullptr)};
-  Owner<pcre2_jit_stack, pcre2_jit_stack_free> stack{pcre2_jit_stack_create(1 << 15, 1 << 26, nullptr)};
-  Owner<pcre2_match_context, pcre2_match_context_free> context{pcre2_match_context_create(nullptr)};
+  PcreOwner<pcre2_match_data, pcre2_match_data_free> match{pcre2_match_data_create(1, nullptr)};
+  PcreOwner<pcre2_jit_stack, pcre2_jit_stack_free> stack{pcre2_jit_stack_create(1 << 15, 1 << 26, nullptr)};
+  PcreOwner<pcre2_match_context, pcre2_match_context_free> context{pcre2_match_context_create(nullptr)};
   Scratch() {
     RW_CHECK(match && stack && context);
     pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
@@ -36,11 +36,11 @@ std::string error_text(int number) {
 
 }  // namespace
 
-struct SplitPattern::Code : Owner<pcre2_code, pcre2_code_free> {};
+struct SplitPattern::Code : PcreOwner<pcre2_code, pcre2_code_free> {};
 
 SplitPattern::SplitPattern(const std::string& pattern) : code_(std::make_unique<Code>()) {
   const std::string ours = translate_pattern(pattern);
-  const Owner<pcre2_compile_context, pcre2_compile_context_free> context(pcre2_compile_context_create(nullptr));
+  const PcreOwner<pcre2_compile_context, pcre2_compile_context_free> context(pcre2_compile_context_create(nullptr));
   RW_CHECK(context != nullptr);
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;

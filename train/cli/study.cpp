@@ -47,10 +47,9 @@ struct Study {
 
   void add_options(CLI::App& app) {
     std::vector<std::string> kinds(std::begin(study::kKinds), std::end(study::kKinds));
-    app.add_option(
-           "KIND", kind,
-           "copy: random ids again and again, a quarter of an hour on two cores; text: real text, up to 90 minutes; "
-           "paper: the sizes of the source, for a GPU")
+    app.add_option("KIND", kind,
+                   "copy: random ids again and again, 20 minutes on two cores; text: real text, up to 90 minutes; "
+                   "paper: the sizes of the source, for a GPU")
         ->required()
         ->check(CLI::IsMember(kinds));
     app.add_option("--out", out, "folder of the study; a study that was stopped goes on there")->required();

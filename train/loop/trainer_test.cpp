@@ -131,15 +131,15 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
   Trainer::pretrain(s, stopping_after(3));
   write_file(folder / "run" / "SAVE", "");
   // resume() removes what an earlier process left, and knows no signal before it has begun: it is asked after a step.
-  const auto until_a_step_after = [metrics = folder / "run" / "metrics.jsonl"](uintmax_t size) {
+  const auto wait_for_a_step = [metrics = folder / "run" / "metrics.jsonl"] {
+    const auto size = std::filesystem::file_size(metrics);
     while (std::filesystem::file_size(metrics) <= size) usleep(1000);
   };
-  const auto metrics_size = [&] { return std::filesystem::file_size(folder / "run" / "metrics.jsonl"); };
-  const auto user = std::async(std::launch::async, [&, size = metrics_size()] {
+  const auto user = std::async(std::launch::async, [&] {
     const auto appears = [&](const char* name) {
       while (!std::filesystem::exists(folder / "run" / "checkpoints" / name)) usleep(2000);
     };
-    until_a_step_after(size);
+    wait_for_a_step();
     write_file(folder / "run" / "STOP", "");
     while (std::filesystem::exists(folder / "run" / "STOP")) usleep(2000);
     appears("latest");
@@ -150,8 +150,8 @@ TEST_F(TrainerTest, TouchFilesAndSignals) {
   EXPECT_GT(stopped.step, 3);
   EXPECT_EQ(state_of(folder / "run").step, stopped.step);
 
-  const auto signaller = std::async(std::launch::async, [&, size = metrics_size()] {
-    until_a_step_after(size);
+  const auto signaller = std::async(std::launch::async, [&] {
+    wait_for_a_step();
     kill(getpid(), SIGTERM);
   });
   const TrainingResult killed = Trainer::resume(folder / "run", {}, kQuiet);

@@ -1,8 +1,9 @@
 // The one place that picks a twin. An op's .cpp says, after its checks,
-//   dispatch<cpu::f, fast::f>(__func__, ctx, x.dtype, y, x, ...);
-// with `no_twin`, or nothing, where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32
-// on the CPU (Highway or oneDNN); `cuda` twins for a GPU. A missing twin is an error, never a fallback; only between
-// the two CPU twins there is a choice, and ctx.plain makes it.
+//   dispatch<cpu::f, fast::f, cuda::f>(__func__, ctx, x.dtype, y, x, ...);
+// with `no_twin` where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32 on the CPU
+// (Highway or oneDNN); `cuda` twins for a GPU, in f32: they are declared [[gnu::weak]], so that a build without them
+// links, and finds a null here. A missing twin is an error, never a fallback; only between the two CPU twins there is a
+// choice, and ctx.plain makes it.
 #pragma once
 #include "core/base/isa.hpp"
 #include "core/ctx.hpp"
@@ -15,7 +16,12 @@ template <auto cpu, auto fast = no_twin, auto cuda = no_twin, class... Args>
 void dispatch(const char* op, Ctx& ctx, DType dtype, Args... args) {
   if (ctx.dry) return;
   if (ctx.device.kind == Device::cuda) {
-    if constexpr (!std::is_null_pointer_v<decltype(cuda)>) return cuda(ctx, args...);
+    if constexpr (!std::is_null_pointer_v<decltype(cuda)>) {
+      if (cuda != nullptr) {
+        if (dtype != DType::f32) throw Error(std::string(op) + ": has no CUDA twin for " + name_of(dtype));
+        return cuda(ctx, args...);
+      }
+    }
     throw Error(std::string(op) + ": has no CUDA twin in this build");
   }
   if constexpr (!std::is_null_pointer_v<decltype(fast)>) {

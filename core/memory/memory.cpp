@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/user_error.hpp"
+#include "core/device/cuda.hpp"
 
 namespace rw {
 
@@ -28,24 +29,33 @@ std::byte* map_zeros(size_t bytes) {
   return begin + before;
 }
 
+[[noreturn]] void throw_no_memory(size_t bytes, const std::string& whose) {
+  throw UserError(Exit::memory, "cannot allocate " + std::to_string(bytes >> 20) + " MiB",
+                  whose + " has not enough free memory; a smaller --micro-batch, or --recompute block, needs less");
+}
+
 }  // namespace
 
-Memory::Memory(Device device, size_t bytes) : bytes_(bytes) {
-  RW_CHECK(device.kind == Device::cpu);
+Memory::Memory(Device device, size_t bytes) : bytes_(bytes), device_(device) {
   if (bytes == 0) return;
+  if (device.kind == Device::cuda) {
+    RW_CHECK(cuda::allocate != nullptr);
+    data_ = cuda::allocate(device.index, bytes);
+    if (!data_) throw_no_memory(bytes, "the device");
+    return;
+  }
   large_ = bytes >= 2 * kHuge;
   const size_t rounded = rounded_up(bytes, large_ ? kHuge : kMemoryAlign);
   if (rounded >= bytes)
     data_ = large_ ? map_zeros(rounded) : static_cast<std::byte*>(std::aligned_alloc(kMemoryAlign, rounded));
-  if (!data_)
-    throw UserError(
-        Exit::memory, "cannot allocate " + std::to_string(bytes >> 20) + " MiB",
-        "the machine has not enough free memory; a smaller --micro-batch, or --recompute block, needs less");
+  if (!data_) throw_no_memory(bytes, "the machine");
   if (!large_) std::memset(data_, 0, rounded);
 }
 
 Memory::~Memory() {
-  if (large_ && data_)
+  if (device_.kind == Device::cuda && data_)
+    cuda::release(device_.index, data_);
+  else if (large_ && data_)
     ::munmap(data_, rounded_up(bytes_, kHuge));
   else
     std::free(data_);

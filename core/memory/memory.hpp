@@ -4,8 +4,8 @@
 
 namespace rw {
 
-// Bytes at an address that kMemoryAlign divides, all zero at first. Large blocks ask for huge pages, which are made
-// when they are first touched. Throws UserError with Exit::memory if there is not enough.
+// Bytes at an address that kMemoryAlign divides, all zero at first. On the CPU large blocks ask for huge pages, which
+// are made when they are first touched. Throws UserError with Exit::memory if there is not enough.
 class Memory {
  public:
   Memory() = default;
@@ -16,6 +16,7 @@ class Memory {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     std::swap(large_, other.large_);
+    std::swap(device_, other.device_);
     return *this;
   }
   std::byte* data() const { return data_; }
@@ -25,6 +26,7 @@ class Memory {
   std::byte* data_ = nullptr;
   size_t bytes_ = 0;
   bool large_ = false;  // mapped, not from the heap
+  Device device_;
 };
 
 inline constexpr size_t kMemoryAlign = 256;  // a cache line, a vector load and a CUDA sector all divide it

@@ -13,11 +13,11 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 struct AttentionErrors : testing::Test {
-  Bench bench{{"plain_f32", DType::f32, {}, true}};
+  Bench bench{{"plain_f32", DType::f32, true}};
   AttentionTensors t{{2, 2, 2, 3, 1, 4, 5, true}, DType::f32};  // q [2, 3, 16], k [2, 4, 8], v [2, 4, 10], o [2, 3, 20]
   const Tensor q_f64{{2, 3, 16}, DType::f64}, k_f64{{2, 4, 8}, DType::f64}, v_f64{{2, 4, 10}, DType::f64};
   const Tensor o_f64{{2, 3, 20}, DType::f64}, lse_f64{{2, 3, 4}, DType::f64}, q_i32{{2, 3, 16}, DType::i32};
-  const Tensor far{{2, 3, 20}, DType::f32, {Device::cuda, 0}}, k_far{{2, 4, 8}, DType::f32, {Device::cuda, 0}};
+  const Tensor far{{2, 3, 20}, {DType::f32, {Device::cuda, 0}}}, k_far{{2, 4, 8}, {DType::f32, {Device::cuda, 0}}};
 
   static View of_shape(View v, Shape shape) {
     v.shape = shape, v.row_stride = shape.width();

@@ -105,7 +105,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 
   op.backward(ctx, fresh.dtable, fresh.dy, fresh.id,
               Grad::accumulate);  // onto NaN: a row without a token keeps its bits
-  const Tensor untouched({c.vocabulary, c.width}, backend.dtype, {}, c.gap);
+  const Tensor untouched({c.vocabulary, c.width}, backend.dtype, c.gap);
   const auto ids = t.id.values();
   for (int64_t i = 0; i < c.vocabulary; ++i)
     if (std::ranges::find(ids, static_cast<double>(i)) == ids.end())
@@ -116,7 +116,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensors t(c, DType::f64);
   op.backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
   return gradient_error(t.table, t.dtable, [&] {
@@ -170,11 +170,11 @@ TEST(Embedding, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Embedding, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   const Tensors t({3, 8, 5, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), table_narrow({5, 7}, DType::f32), empty({0, 8}, DType::f32);
   const Tensor f64({3, 8}, DType::f64), table_f64({5, 8}, DType::f64), id_f32({3}, DType::f32), few({2}, DType::i32);
-  const Tensor far({3, 8}, DType::f32, {Device::cuda, 0});
+  const Tensor far({3, 8}, {DType::f32, {Device::cuda, 0}});
   Tensor high({3}, DType::i32), low({3}, DType::i32);
   high.fill({0, 4, 5}), low.fill({0, -1, 7});
   const auto forward = [&](const std::vector<View>& v) {
@@ -220,7 +220,7 @@ TEST(Embedding, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Embedding, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, {}, true};
+  const Backend backend{"plain_f32", DType::f32, true};
   Bench bench(backend);
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, {9, 17, 7, 3}); };
   EXPECT_EQ(found(Op()), "");

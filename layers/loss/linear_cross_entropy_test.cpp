@@ -161,7 +161,7 @@ std::string problems(const Op& op, const Backend& backend, const Case& c) {
 }
 
 double worst_gradient(const Op& op, const Case& c) {
-  Trial trial(op, {"plain_f64", DType::f64, {}, true}, c);
+  Trial trial(op, {"plain_f64", DType::f64, true}, c);
   Tensors& t = trial.t;
   trial.run(t, t.dx, Grad::overwrite);
   const auto loss = [&] {
@@ -245,7 +245,7 @@ TEST(LinearCrossEntropy, OneChunkHasTheSameBitsForEveryNumberOfThreads) {
     Bench bench(backend);
     const auto run = [&](int team) {
       set_threads(team);
-      Tensor z({9, 300}, backend.dtype, {}, 5), nll({9}, backend.dtype), target({9}, DType::i32);
+      Tensor z({9, 300}, backend.dtype, 5), nll({9}, backend.dtype), target({9}, DType::i32);
       z.fill(normal(z.size(), 3)), target.fill({0, 1, -1, 299, 4, 5, 6, 7, 8});
       softmax_cross_entropy(bench.ctx, nll, z, target, kScale, true);
       return std::pair{z.bytes(), nll.bytes()};
@@ -291,7 +291,7 @@ TEST(LinearCrossEntropySabotage, IsFoundOut) {
                                          bytes);
     };
   };
-  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, {}, true}, c); };
+  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, true}, c); };
   const Op smoothed = [](Ctx& ctx, View nll, View dx, View dw, CView x, CView w, CView target, double scale, Grad mode,
                          int64_t bytes) {
     linear_cross_entropy_with_gradient(ctx, nll, dx, dw, x, w, target, scale, mode, bytes);
@@ -335,7 +335,7 @@ TEST(LinearCrossEntropy, AWrongTargetIsNamedBeforeAnythingIsWritten) {
 }
 
 TEST(LinearCrossEntropy, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   const Tensors t({3, 8, 5, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), f64({3, 8}, DType::f64), ids({4}, DType::i32), one({4}, DType::f32);
   View shifted = t.x;

@@ -48,7 +48,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Batch
     if (!holds) found += std::string(otherwise) + '\n';
   };
   const Shape shape{b.samples, b.length, b.width};
-  Tensor x(shape, backend.dtype, {}, b.gap), y(shape, backend.dtype, {}, b.gap), truth(shape, backend.dtype);
+  Tensor x(shape, backend.dtype, b.gap), y(shape, backend.dtype, b.gap), truth(shape, backend.dtype);
   x.fill(normal(x.size(), 1));
   const auto before = x.bytes();
   op(ctx, y, x, p, key);
@@ -77,7 +77,7 @@ TEST(Dropout, HasNoProblems) {
 }
 
 TEST(Dropout, GradientMatchesCentralDifferences) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensor x({2, 3, 7}, DType::f64), y({2, 3, 7}, DType::f64), dy({2, 3, 7}, DType::f64), dx({2, 3, 7}, DType::f64);
   x.fill(normal(x.size(), 1)), dy.fill(normal(dy.size(), 2));
   dropout(bench.ctx, dx, dy, kP, kKey);
@@ -141,7 +141,7 @@ TEST(Dropout, EveryPartOfTheKeyChangesTheMask) {
 TEST(Dropout, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false}) {
-    Bench bench({"f32", DType::f32, {}, plain});
+    Bench bench({"f32", DType::f32, plain});
     std::vector<std::vector<std::byte>> all;
     for (int n : {1, 2, 3}) {
       set_threads(n);
@@ -156,10 +156,10 @@ TEST(Dropout, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Dropout, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   const Tensor x({2, 3, 8}, DType::f32), y({2, 3, 8}, DType::f32), narrow({2, 3, 7}, DType::f32);
   const Tensor empty({2, 0, 8}, DType::f32), flat({6, 8}, DType::f32), f64({2, 3, 8}, DType::f64);
-  const Tensor far({2, 3, 8}, DType::f32, {Device::cuda, 0});
+  const Tensor far({2, 3, 8}, {DType::f32, {Device::cuda, 0}});
   const auto error = [&](View to, View from, double p) {
     return error_of([&] { dropout(bench.ctx, to, from, p, kKey); });
   };
@@ -185,7 +185,7 @@ TEST(Dropout, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Dropout, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, {}, true};
+  const Backend backend{"plain_f32", DType::f32, true};
   Bench bench(backend);
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, {3, 5, 7, 3}, kP, kKey); };
   EXPECT_EQ(found(dropout), "");

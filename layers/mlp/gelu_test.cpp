@@ -93,7 +93,7 @@ std::string problems(const Op& op, GeluForm form, const Backend& backend, Ctx& c
 }
 
 double worst_gradient_error(const Op& op, GeluForm form, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensors t(c, DType::f64);
   op(bench.ctx, t, form);
   return gradient_error(t.x, t.dx, [&] {
@@ -161,7 +161,7 @@ TEST(Gelu, NonFiniteInputsShow) {
 }
 
 TEST(Gelu, KnownValues) {  // Φ(1) = 0.841344746..., and the published tanh form at 1
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensor x({1, 2}, DType::f64), y({1, 2}, DType::f64);
   x.fill({1, -2});
   gelu_forward(bench.ctx, y, x, GeluForm::exact);
@@ -176,7 +176,7 @@ TEST(Gelu, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false})
     for (GeluForm form : kForms) {
-      Bench bench({"f32", DType::f32, {}, plain});
+      Bench bench({"f32", DType::f32, plain});
       std::vector<std::vector<std::byte>> all;
       for (int n : {1, 2, 3}) {
         set_threads(n);
@@ -192,10 +192,10 @@ TEST(Gelu, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Gelu, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   Tensors t({3, 8, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), empty({0, 8}, DType::f32), f64({3, 8}, DType::f64);
-  const Tensor far({3, 8}, DType::f32, {Device::cuda, 0});
+  const Tensor far({3, 8}, {DType::f32, {Device::cuda, 0}});
   const auto forward = [&](const std::vector<View>& v) {
     return error_of([&] { gelu_forward(bench.ctx, v[0], v[1], GeluForm::exact); });
   };
@@ -228,9 +228,9 @@ TEST(Gelu, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Gelu, SabotageIsFoundOut) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   const auto found = [&](const Op& op) {
-    return problems(op, GeluForm::exact, {"plain_f32", DType::f32, {}, true}, bench.ctx, {5, 17, 3});
+    return problems(op, GeluForm::exact, {"plain_f32", DType::f32, true}, bench.ctx, {5, 17, 3});
   };
   const auto forward_then = [](auto mischief) {
     Op op;

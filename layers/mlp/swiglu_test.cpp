@@ -86,7 +86,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensors t(c, DType::f64);
   op(bench.ctx, t);
   const auto loss = [&] {
@@ -166,7 +166,7 @@ TEST(Swiglu, TakesColumnSlicesOfOneTensor) {  // [g, u] is one product, and its 
 TEST(Swiglu, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false}) {
-    Bench bench({"f32", DType::f32, {}, plain});
+    Bench bench({"f32", DType::f32, plain});
     std::vector<std::vector<std::byte>> all;
     for (int n : {1, 2, 3}) {
       set_threads(n);
@@ -183,10 +183,10 @@ TEST(Swiglu, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Swiglu, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   Tensors t({3, 8, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), empty({0, 8}, DType::f32), f64({3, 8}, DType::f64);
-  const Tensor far({3, 8}, DType::f32, {Device::cuda, 0});
+  const Tensor far({3, 8}, {DType::f32, {Device::cuda, 0}});
   const auto forward = [&](const std::vector<View>& v) {
     return error_of([&] { swiglu_forward(bench.ctx, v[0], v[1], v[2]); });
   };
@@ -226,10 +226,8 @@ TEST(Swiglu, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Swiglu, SabotageIsFoundOut) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
-  const auto found = [&](const Op& op) {
-    return problems(op, {"plain_f32", DType::f32, {}, true}, bench.ctx, {5, 17, 3});
-  };
+  Bench bench({"plain_f32", DType::f32, true});
+  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, true}, bench.ctx, {5, 17, 3}); };
   const auto forward_then = [](auto mischief) {
     Op op;
     op.forward = [=](Ctx& ctx, View y, CView g, CView u) {

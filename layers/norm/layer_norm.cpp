@@ -26,8 +26,8 @@ void layer_norm_forward(Ctx& ctx, View y, View h, View mean, View rstd, CView x,
   RW_CHECK(disjoint_from_all(rstd, y, h, x, branch, weight, bias), rstd, y, h, x, branch, weight, bias);
   RW_CHECK(eps > 0, eps);
 
-  dispatch<cpu::layer_norm_forward, fast::layer_norm_forward>(__func__, ctx, x.dtype, y, h, mean, rstd, x, branch,
-                                                              weight, bias, eps);
+  dispatch<cpu::layer_norm_forward, fast::layer_norm_forward, cuda::layer_norm_forward>(
+      __func__, ctx, x.dtype, y, h, mean, rstd, x, branch, weight, bias, eps);
 }
 
 void layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CView dy, CView dh, CView h, CView mean,
@@ -56,8 +56,8 @@ void layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CView dy, 
     partial = ctx.scratch.take({sums * row_parts(h.rows()), h.width()}, h.dtype, "layer_norm.partial");
   }
 
-  dispatch<cpu::layer_norm_backward, fast::layer_norm_backward>(__func__, ctx, h.dtype, dx, dweight, dbias, dy, dh, h,
-                                                                mean, rstd, weight, mode, partial);
+  dispatch<cpu::layer_norm_backward, fast::layer_norm_backward, cuda::layer_norm_backward>(
+      __func__, ctx, h.dtype, dx, dweight, dbias, dy, dh, h, mean, rstd, weight, mode, partial);
 }
 
 }  // namespace rw

@@ -37,5 +37,9 @@ namespace fast {
 LayerNormForward layer_norm_forward;
 LayerNormBackward layer_norm_backward;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] LayerNormForward layer_norm_forward;
+[[gnu::weak]] LayerNormBackward layer_norm_backward;
+}  // namespace cuda
 
 }  // namespace rw

@@ -59,20 +59,20 @@ struct Views {
 };
 
 struct Tensors {
-  Tensors(const Case& c_, bool layer, DType t)
+  Tensors(const Case& c_, bool layer, Where t)
       : c(c_),
         matrix{c.rows, c.groups * c.width},
-        x(matrix, t, {}, c.gap),
-        branch(matrix, t, {}, c.gap),
+        x(matrix, t, c.gap),
+        branch(matrix, t, c.gap),
         weight({c.width}, t),
         bias({c.width}, t),
-        dy(matrix, t, {}, c.gap),
-        dh(matrix, t, {}, c.gap),
-        y(matrix, t, {}, c.gap),
-        h(matrix, t, {}, c.gap),
+        dy(matrix, t, c.gap),
+        dh(matrix, t, c.gap),
+        y(matrix, t, c.gap),
+        h(matrix, t, c.gap),
         mean({c.rows}, t),
         rstd(layer ? Shape{c.rows} : Shape{c.rows, c.groups}, t),
-        dx(matrix, t, {}, c.gap),
+        dx(matrix, t, c.gap),
         dweight({c.width}, t),
         dbias({c.width}, t) {
     unsigned seed = 0;
@@ -121,7 +121,7 @@ struct Op {
 template <class Kind>
 struct Trial {
   Trial(const Op<Kind>& op_, Bench& bench_, const Backend& backend_, const Case& c_)
-      : op(op_), bench(bench_), backend(backend_), c(c_), t(c_, Kind::layer, backend_.dtype) {
+      : op(op_), bench(bench_), backend(backend_), c(c_), t(c_, Kind::layer, backend_) {
     const ArenaScope scope(bench.ctx.scratch);  // scratch starts as NaN
     const View all = bench.ctx.scratch.take({1 << 16}, DType::f32, "poison");
     std::memset(all.data, 0xff, 4 << 16);
@@ -188,7 +188,7 @@ struct Trial {
   // Every alias that the contract allows.
   void in_place() {
     const auto fresh = [&](OneOf output, OneOf input) {
-      auto tensors = std::make_unique<Tensors>(c, Kind::layer, backend.dtype);
+      auto tensors = std::make_unique<Tensors>(c, Kind::layer, backend);
       Views v = tensors->views();
       for (OneOf one : {&Tensors::mean, &Tensors::rstd}) (tensors.get()->*one).fill((t.*one).values());
       if (output == &Tensors::h) v.h = v.x;
@@ -336,9 +336,9 @@ void expect_sabotage_is_found(const Case& c) {
 
 // What error tests put in the place of arguments [3, 8].
 struct WrongTensors {
-  const Tensor narrow{{3, 7}, DType::f32}, empty{{0, 8}, DType::f32}, far{{3, 8}, DType::f32, {Device::cuda, 0}};
+  const Tensor narrow{{3, 7}, DType::f32}, empty{{0, 8}, DType::f32}, far{{3, 8}, {DType::f32, {Device::cuda, 0}}};
   const Tensor f64{{3, 8}, DType::f64}, column_f64{{8}, DType::f64}, row_f64{{3}, DType::f64};
-  const Tensor column_far{{8}, DType::f32, {Device::cuda, 0}};
+  const Tensor column_far{{8}, {DType::f32, {Device::cuda, 0}}};
 
   static View shifted(View v) {  // overlaps the tensor, but is not the same
     v.data += size_of(v.dtype);

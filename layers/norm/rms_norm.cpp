@@ -24,7 +24,8 @@ void rms_norm_forward(Ctx& ctx, View y, View h, View rstd, CView x, CView branch
   RW_CHECK(disjoint_from_all(rstd, y, h, x, branch, weight), rstd, y, h, x, branch, weight);
   RW_CHECK(eps > 0, eps);
 
-  dispatch<cpu::rms_norm_forward, fast::rms_norm_forward>(__func__, ctx, x.dtype, y, h, rstd, x, branch, weight, eps);
+  dispatch<cpu::rms_norm_forward, fast::rms_norm_forward, cuda::rms_norm_forward>(__func__, ctx, x.dtype, y, h, rstd, x,
+                                                                                  branch, weight, eps);
 }
 
 void rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh, CView h, CView rstd, CView weight,
@@ -51,8 +52,8 @@ void rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh, CVie
     partial = ctx.scratch.take({row_parts(h.rows()), weight.width()}, h.dtype, "rms_norm.partial");
   }
 
-  dispatch<cpu::rms_norm_backward, fast::rms_norm_backward>(__func__, ctx, h.dtype, dx, dweight, dy, dh, h, rstd,
-                                                            weight, mode, partial);
+  dispatch<cpu::rms_norm_backward, fast::rms_norm_backward, cuda::rms_norm_backward>(
+      __func__, ctx, h.dtype, dx, dweight, dy, dh, h, rstd, weight, mode, partial);
 }
 
 }  // namespace rw

@@ -37,5 +37,9 @@ namespace fast {
 RmsNormForward rms_norm_forward;
 RmsNormBackward rms_norm_backward;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] RmsNormForward rms_norm_forward;
+[[gnu::weak]] RmsNormBackward rms_norm_backward;
+}  // namespace cuda
 
 }  // namespace rw

@@ -77,18 +77,18 @@ TEST(RmsNorm, NormsSlicesWhereTheyLie) {
   constexpr int64_t kRows = 19, kWidth = 24, kHeads = 3, kKeys = 1, kAll = (kHeads + 2 * kKeys) * kWidth;
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    const Tensor x({kRows, kAll}, backend.dtype), gradient({kRows, kAll}, backend.dtype);
-    Tensor in_place({kRows, kAll}, backend.dtype), gradient_in_place({kRows, kAll}, backend.dtype);
+    const Tensor x({kRows, kAll}, backend), gradient({kRows, kAll}, backend);
+    Tensor in_place({kRows, kAll}, backend), gradient_in_place({kRows, kAll}, backend);
     const_cast<Tensor&>(x).fill(normal(x.size(), 1)), in_place.fill(x.values());
     const_cast<Tensor&>(gradient).fill(normal(gradient.size(), 2)), gradient_in_place.fill(gradient.values());
-    Tensor weight({kWidth}, backend.dtype), dweight({kWidth}, backend.dtype);
+    Tensor weight({kWidth}, backend), dweight({kWidth}, backend);
     weight.fill(normal(kWidth, 3));
 
     int64_t first = 0;
     for (int64_t groups : {kHeads, kKeys}) {
       const auto slice = [&](View v) { return columns(v, first, groups * kWidth); };
-      Tensor y({kRows, groups * kWidth}, backend.dtype), dx({kRows, groups * kWidth}, backend.dtype);
-      Tensor rstd({kRows, groups}, backend.dtype), expected({kWidth}, backend.dtype);
+      Tensor y({kRows, groups * kWidth}, backend), dx({kRows, groups * kWidth}, backend);
+      Tensor rstd({kRows, groups}, backend), expected({kWidth}, backend);
       rms_norm_forward(bench.ctx, y, {}, rstd, slice(x), {}, weight, kEps);
       rms_norm_backward(bench.ctx, dx, expected, slice(gradient), {}, slice(x), rstd, weight, Grad::overwrite);
 

@@ -174,7 +174,7 @@ TEST(RopeTable, HoldsCosinesAndSinesRoundedOnce) {
   for (double p : {3.25, 0.5, -120.0, -7.75, 6256.0, 1e6, 16777217.0}) position.push_back(p);
   const int64_t rows = static_cast<int64_t>(position.size());
   for (DType dtype : {DType::f64, DType::f32}) {
-    const Tensor cos({rows, 5}, dtype, {}, 3), sin({rows, 5}, dtype, {}, 3);
+    const Tensor cos({rows, 5}, dtype, 3), sin({rows, 5}, dtype, 3);
     rope_table(cos, sin, frequencies, position);
     const std::vector<double> found_cos = cos.values(), found_sin = sin.values();
     for (size_t r = 0; r < position.size(); ++r)
@@ -203,7 +203,7 @@ TEST(RopeTable, OfDividedPositionsIsTheOneOfDividedFrequencies) {  // the two fo
 
 TEST(RopeTable, ErrorsNameWhatIsWrong) {
   const Tensor a({3, 2}, DType::f32), b({3, 2}, DType::f32), narrow({3, 1}, DType::f32), f64({3, 2}, DType::f64);
-  const Tensor empty({0, 2}, DType::f32), i32({3, 2}, DType::i32), far({3, 2}, DType::f32, {Device::cuda, 0});
+  const Tensor empty({0, 2}, DType::f32), i32({3, 2}, DType::i32), far({3, 2}, {DType::f32, {Device::cuda, 0}});
   const Tensor long_cos({4, 2}, DType::f32);
   const std::vector<double> position = {0, 1, 2};
   const auto error = [&](View cos, View sin) {

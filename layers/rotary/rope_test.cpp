@@ -117,7 +117,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c, RopeLayout layout) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensors t(c, DType::f64);
   Tensor dy(t.x.view().shape, DType::f64), dx(t.x.view().shape, DType::f64);
   dy.fill(normal(dy.size(), 2));
@@ -262,7 +262,7 @@ TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
 
 // spec/positions.md 12.2: q[i][c] = sin(0.7 i + 1.3 c + 0.1), k[i][c] = cos(0.5 i - 0.9 c + 0.2), d = 4, base 10000.
 TEST(Rope, GivesTheGoldenLogits) {
-  Bench bench({"plain_f64", DType::f64, {}, true});
+  Bench bench({"plain_f64", DType::f64, true});
   Tensor cos({6, 2}, DType::f64), sin({6, 2}, DType::f64), position({6}, DType::i32);
   rope_table(cos, sin, rope_frequencies({}, 4, 1, 1), first_positions(6));
   position.fill({0, 1, 2, 3, 4, 5});
@@ -295,7 +295,7 @@ TEST(Rope, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false})
     for (RopeLayout layout : kLayouts) {
-      Bench bench({"f32", DType::f32, {}, plain});
+      Bench bench({"f32", DType::f32, plain});
       std::vector<std::vector<std::byte>> all;
       for (int n : {1, 2, 3}) {
         set_threads(n);
@@ -309,11 +309,11 @@ TEST(Rope, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Rope, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, {}, true});
+  Bench bench({"plain_f32", DType::f32, true});
   const Tensors t({3, 2, 4, 0}, DType::f32);
   const Tensor narrow({3, 8}, DType::f32), empty({0, 16}, DType::f32), f64({3, 16}, DType::f64);
   const Tensor three({kPositions, 3}, DType::f32), few({2}, DType::i32), position_f32({3}, DType::f32);
-  const Tensor far({3, 16}, DType::f32, {Device::cuda, 0}), table_f64({kPositions, 4}, DType::f64);
+  const Tensor far({3, 16}, {DType::f32, {Device::cuda, 0}}), table_f64({kPositions, 4}, DType::f64);
   Tensor high({3}, DType::i32), low({3}, DType::i32);
   high.fill({0, kPositions, 1}), low.fill({0, 1, -1});
   View shifted = t.x;
@@ -356,7 +356,7 @@ TEST(Rope, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Rope, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, {}, true};
+  const Backend backend{"plain_f32", DType::f32, true};
   Bench bench(backend);
   const Case c{5, 3, 4, 3};
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, c, RopeLayout::half, false); };

@@ -5,6 +5,12 @@
 #include <vector>
 
 #include "core/dispatch.hpp"
+#include "tests/emulator/simt.hpp"
+#include "tests/support/tensor.hpp"
+
+namespace rw::simt {
+[[gnu::weak]] Order& order();  // null where the emulator is not linked
+}
 
 namespace rw::test {
 
@@ -15,13 +21,33 @@ struct Backend {
   Device device;
   bool plain = false;
   int64_t instruction_set = 0;  // of Highway; 0: the best
+  simt::Order order{};          // of the emulator
+
+  operator Where() const { return {dtype, device}; }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.name; }
 
-// The plain twins, and the fast ones on every instruction set that the machine has and ROPEWALK_ISA allows.
+// The CUDA twins, run by the emulator in three orders of threads and blocks.
+inline std::vector<Backend> emulated_backends() {
+  if (!simt::order) return {};
+  std::vector<Backend> all;
+  for (const auto& [name, kind] : {std::pair{"emulated", simt::Order::forward},
+                                   {"emulated_reverse", simt::Order::reverse},
+                                   {"emulated_shuffled", simt::Order::shuffled}})
+    all.push_back({.name = name, .dtype = DType::f32, .device = {Device::cuda, 0}, .order = {kind}});
+  return all;
+}
+
+// The plain twins, the fast ones on every instruction set that the machine has and ROPEWALK_ISA allows, and the CUDA
+// twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only those, in one order: for a build that looks for
+// data races, which does not depend on it.
 inline std::vector<Backend> backends() {
+  const std::vector<Backend> emulated = emulated_backends();
+  if (const char* only = std::getenv("ROPEWALK_TEST_BACKENDS"); only && only == std::string("emulated"))
+    return {emulated.at(0)};
   std::vector<Backend> all = {{"plain_f64", DType::f64, {}, true}, {"plain_f32", DType::f32, {}, true}};
+  all.insert(all.end(), emulated.begin(), emulated.end());
   limit_isa_once();
   for (int64_t rest = hwy::SupportedTargets() & HWY_TARGETS; rest != 0; rest &= rest - 1) {
     const int64_t lowest = rest & -rest;  // one bit for each instruction set
@@ -38,6 +64,7 @@ class Bench {
         scratch_("scratch", backend.device, 64 << 20),
         ctx{.device = backend.device, .saved = saved_, .scratch = scratch_, .plain = backend.plain} {
     if (backend.instruction_set) choose(backend.instruction_set);
+    if (simt::order) simt::order() = backend.order;
   }
   ~Bench() { choose(0); }
 

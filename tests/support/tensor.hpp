@@ -9,12 +9,20 @@
 
 namespace rw::test {
 
-// A tensor for tests, in host memory. Its elements start as NaN, so that one that is never written shows. Before it,
-// after it and between its rows lie sentinels, which are another NaN: a write to them is found, a read of them poisons.
+// What a tensor for tests is made of and for. A Backend is one too.
+struct Where {
+  Where(DType dtype_, Device device_ = {}) : dtype(dtype_), device(device_) {}
+  DType dtype;
+  Device device;
+};
+
+// A tensor for tests, in memory that the host and the device reach. Its elements start as NaN, so that one that is
+// never written shows. Before it, after it and between its rows lie sentinels, which are another NaN: a write to them
+// is found, a read of them poisons.
 class Tensor {
  public:
-  Tensor(Shape shape, DType dtype, Device device = {}, int64_t gap = 0)  // gap: elements between rows
-      : Tensor(shape, dtype, device, shape.width() + gap, size_of(dtype)) {
+  Tensor(Shape shape, Where where, int64_t gap = 0)  // gap: elements between rows
+      : Tensor(shape, where.dtype, where.device, shape.width() + gap, size_of(where.dtype)) {
     fill(std::vector<double>(size(), std::numeric_limits<double>::quiet_NaN()));
   }
   Tensor(const Tensor&) = delete;

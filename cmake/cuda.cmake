@@ -1,0 +1,44 @@
+# CUDA kernels, the *_cuda.cu beside the other twins of an op. With RW_CUDA nvcc compiles them into the program. Without
+# it tests execute them on the CPU: g++ compiles the same sources against tests/emulator. Nothing of the emulator is in
+# the program.
+option(RW_CUDA "compile the CUDA kernels (nvcc)" OFF)
+
+file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
+  core/*_cuda.cu layers/*_cuda.cu optim/*_cuda.cu)
+
+if(RW_CUDA)
+  set(CMAKE_CUDA_ARCHITECTURES 80 90)
+  enable_language(CUDA)
+  add_library(rw_cuda OBJECT ${kernels} core/memory/device_memory.cu)
+  target_include_directories(rw_cuda PRIVATE ${PROJECT_SOURCE_DIR})
+  # CMake 3.25 knows no C++20 for nvcc, and would leave CMAKE_CUDA_STANDARD 20 out without a word.
+  target_compile_options(rw_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr -Xptxas=-v -Xcompiler=-Wall,-Wextra
+    $<$<BOOL:${RW_WERROR}>:-Werror=all-warnings>)
+elseif(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # whose ThreadSanitizer would take the hooks of the race detector
+  find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp REQUIRED)
+  find_library(BOOST_CONTEXT_LIBRARY boost_context REQUIRED)
+  file(GLOB emulator CONFIGURE_DEPENDS tests/emulator/*.cpp)
+  list(FILTER emulator EXCLUDE REGEX "_test\\.cpp$")
+  add_library(rw_simt SHARED ${emulator})
+  target_include_directories(rw_simt PUBLIC ${PROJECT_SOURCE_DIR} PRIVATE ${BOOST_CONTEXT_INCLUDE_DIR})
+  target_compile_options(rw_simt PRIVATE -O2)
+  target_link_libraries(rw_simt PRIVATE rw_dependencies ${BOOST_CONTEXT_LIBRARY})
+
+  # rw_emulated(NAME FOLDER KERNELS...): kernels as the library FOLDER/librw_kernels.so, of which every variable is
+  # shared memory. The library of another folder takes its place when LD_LIBRARY_PATH says so.
+  function(rw_emulated name folder)
+    add_library(${name} SHARED ${ARGN})
+    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
+    set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
+      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
+    target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
+    target_compile_options(${name} PRIVATE -xc++ -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
+      -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror>)
+    target_link_libraries(${name} PRIVATE rw_simt)
+  endfunction()
+  rw_emulated(rw_kernels emulated ${kernels})
+  if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
+    rw_emulated(rw_kernels_race emulated-race ${kernels})
+    target_compile_options(rw_kernels_race PRIVATE -fsanitize=thread)
+  endif()
+endif()

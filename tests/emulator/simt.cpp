@@ -1,0 +1,332 @@
+#include "tests/emulator/simt.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "tests/emulator/machine.hpp"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace rw::simt {
+
+Dim thread_index, block_index, block_size, grid_size;
+Machine machine;
+
+namespace {
+
+alignas(1024) std::byte dynamic_memory[kSharedLimit];
+
+std::string text(Place place) { return std::string(place.file_name()) + ':' + std::to_string(place.line()); }
+std::string text(Dim d) {
+  return '(' + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " + std::to_string(d.z) + ')';
+}
+bool same(Place a, Place b) {
+  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
+}
+
+void set_dynamic_access(size_t bytes) {  // what lies beyond them may not be touched
+#ifdef __SANITIZE_ADDRESS__
+  ASAN_UNPOISON_MEMORY_REGION(dynamic_memory, kSharedLimit);
+  ASAN_POISON_MEMORY_REGION(dynamic_memory + bytes, kSharedLimit - bytes);
+#else
+  (void)bytes;
+#endif
+}
+
+void to_scheduler([[maybe_unused]] bool for_good) {
+#ifdef __SANITIZE_ADDRESS__
+  Fiber* const self = machine.current;
+  __sanitizer_start_switch_fiber(for_good ? nullptr : &self->fake_stack, machine.scheduler_stack,
+                                 machine.scheduler_stack_bytes);
+#endif
+  machine.scheduler = boost::context::detail::jump_fcontext(machine.scheduler, nullptr).fctx;
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_finish_switch_fiber(self->fake_stack, nullptr, nullptr);
+#endif
+}
+
+void wait(const uint64_t& generation, const char* in, Place place) {
+  Fiber& self = *machine.current;
+  self.waits_for = &generation, self.seen = generation, self.in = in, self.place = place;
+  to_scheduler(false);
+  self.waits_for = nullptr;
+}
+
+void open_barrier() {
+  machine.at_barrier = 0;
+  ++machine.barrier_generation;
+}
+
+void complete(Meeting& meeting) {
+  meeting.lanes[meeting.generation % 2] = meeting.arrived;
+  meeting.arrived = 0;
+  ++meeting.generation;
+}
+
+// Nobody waits any more for a thread that has returned.
+void leave(Fiber& self) {
+  if (!self.copies.empty()) machine.problem = "a thread returned with copies that it had not waited for";
+  self.done = true;
+  Warp& warp = machine.warps[self.warp()];
+  warp.live &= ~(1u << self.lane());
+  --machine.live;
+  for (Meeting& meeting : warp.meetings)
+    if (meeting.arrived && meeting.arrived == (meeting.mask & warp.live)) complete(meeting);
+  if (machine.at_barrier > 0 && machine.at_barrier == machine.live) open_barrier();
+}
+
+void fiber_main(boost::context::detail::transfer_t from) {
+  machine.scheduler = from.fctx;
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_finish_switch_fiber(nullptr, &machine.scheduler_stack, &machine.scheduler_stack_bytes);
+#endif
+  (*machine.thread)();
+  leave(*machine.current);
+  to_scheduler(true);
+}
+
+void resume(Fiber& fiber) {
+  machine.current = &fiber;
+  thread_index = fiber.index;
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_start_switch_fiber(&machine.scheduler_fake_stack, fiber.stack, Machine::kStack);
+#endif
+  fiber.context = boost::context::detail::jump_fcontext(fiber.context, nullptr).fctx;
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_finish_switch_fiber(machine.scheduler_fake_stack, nullptr, nullptr);
+#endif
+  machine.current = nullptr;
+}
+
+template <class T>
+void arrange(std::vector<T>& sequence) {
+  if (machine.order.kind == Order::reverse) std::reverse(sequence.begin(), sequence.end());
+  if (machine.order.kind != Order::shuffled) return;
+  for (size_t i = sequence.size(); i > 1; --i) {
+    machine.random ^= machine.random << 13, machine.random ^= machine.random >> 7,
+        machine.random ^= machine.random << 17;
+    std::swap(sequence[i - 1], sequence[machine.random % i]);
+  }
+}
+
+std::string deadlock(size_t left) {
+  const Fiber *first = nullptr, *other = nullptr;
+  for (const Fiber& fiber : machine.fibers) {
+    if (fiber.done) continue;
+    if (!first) first = &fiber;
+    if (!other && !same(fiber.place, first->place)) other = &fiber;
+  }
+  std::string what = "deadlock: " + std::to_string(left) + " of " + std::to_string(machine.fibers.size()) +
+                     " threads wait; thread " + std::to_string(first->number) + " in " + first->in + " at " +
+                     text(first->place);
+  if (other) what += ", thread " + std::to_string(other->number) + " in " + other->in + " at " + text(other->place);
+  return what;
+}
+
+void prepare_stacks() {
+  if (machine.stacks) return;
+  void* const memory = ::mmap(nullptr, Machine::kMostThreads * Machine::kStack, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  machine.stacks = static_cast<std::byte*>(memory);
+  for (size_t i = 0; i < Machine::kMostThreads; ++i)
+    ::mprotect(machine.stacks + i * Machine::kStack, Machine::kGuard, PROT_NONE);
+}
+
+void prepare_block(size_t dynamic_bytes) {
+  set_dynamic_access(dynamic_bytes);
+  std::memset(dynamic_memory, 0xff, dynamic_bytes);  // NaN
+  for (std::byte& byte : machine.static_shared) byte = std::byte{0xff};
+  const auto threads = static_cast<unsigned>(machine.fibers.size());
+  machine.live = threads;
+  machine.at_barrier = 0;
+  ++machine.blocks;
+  machine.warps.resize((threads + Exchange::kLanes - 1) / Exchange::kLanes);
+  for (unsigned w = 0; w < machine.warps.size(); ++w) {
+    const unsigned lanes = std::min<unsigned>(threads - w * Exchange::kLanes, Exchange::kLanes);
+    machine.warps[w].live = lanes == Exchange::kLanes ? ~0u : (1u << lanes) - 1;
+    for (Meeting& meeting : machine.warps[w].meetings) meeting.arrived = 0;
+  }
+  for (unsigned i = 0; i < threads; ++i) {
+    Fiber& fiber = machine.fibers[i];
+    fiber.number = i;
+    fiber.index = {i % block_size.x, i / block_size.x % block_size.y, i / (block_size.x * block_size.y)};
+    fiber.done = false, fiber.waits_for = nullptr, fiber.fake_stack = nullptr;
+    fiber.copies.clear(), fiber.copy_group = 0;
+    fiber.stack = machine.stacks + i * Machine::kStack;
+#ifdef __SANITIZE_ADDRESS__
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack + Machine::kGuard, Machine::kStack - Machine::kGuard);
+#endif
+    const size_t stagger = i % 61 * 1088;  // or all stacks compete for the same lines of the cache
+    fiber.context = boost::context::detail::make_fcontext(fiber.stack + Machine::kStack - stagger,
+                                                          Machine::kStack - stagger, fiber_main);
+  }
+}
+
+void run_block(size_t dynamic_bytes) {
+  prepare_block(dynamic_bytes);
+  std::vector<Fiber*> sequence;
+  for (Fiber& fiber : machine.fibers) sequence.push_back(&fiber);
+  arrange(sequence);
+  size_t left = sequence.size();
+  while (left > 0) {
+    bool any = false;
+    if (machine.order.kind == Order::shuffled) arrange(sequence);
+    for (Fiber* fiber : sequence) {
+      if (fiber->done || (fiber->waits_for && *fiber->waits_for == fiber->seen)) continue;
+      any = true;
+      resume(*fiber);
+      if (!machine.problem.empty()) return;
+      if (fiber->done) --left;
+    }
+    if (!any) {
+      machine.problem = deadlock(left);
+      return;
+    }
+  }
+}
+
+// Writes the names of the kernels that were launched to the file that ROPEWALK_LAUNCHED names, so that a test of all
+// tests knows which kernels none has run.
+void record(const std::string& kernel) {
+  static const char* const file = std::getenv("ROPEWALK_LAUNCHED");
+  static std::set<std::string> seen;
+  if (!file) return;
+  const auto mode = seen.empty() ? std::ios::trunc : std::ios::app;
+  if (seen.insert(kernel).second) std::ofstream(file, mode) << kernel + '\n';
+}
+
+}  // namespace
+
+bool Machine::is_shared(const void* p) const {
+  const auto* at = static_cast<const std::byte*>(p);
+  return (at >= dynamic_memory && at < dynamic_memory + kSharedLimit) ||
+         (at >= static_shared.data() && at < static_shared.data() + static_shared.size());
+}
+
+Order& order() { return machine.order; }
+std::byte* dynamic_shared() { return dynamic_memory; }
+int lane() { return machine.current->lane(); }
+size_t& matrix_bank_conflicts() {
+  static size_t count = 0;
+  return count;
+}
+
+void run(const Launch& launch, const std::function<void()>& thread) {
+  const auto [grid, block] = std::pair(launch.grid, launch.block);
+  const size_t threads = size_t{block.x} * block.y * block.z;
+  const auto refuse = [&](const std::string& what) { throw Misuse(launch.kernel + ": " + what); };
+  if (threads == 0 || threads > Machine::kMostThreads || block.z > 64) refuse("a block of " + text(block) + " threads");
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+    refuse("a grid of " + text(grid) + " blocks");
+  if (launch.dynamic_bytes > kSharedLimit) refuse(std::to_string(launch.dynamic_bytes) + " bytes of shared memory");
+  if (machine.current) refuse("a launch from a kernel");
+  record(launch.kernel);
+  prepare_stacks();
+  machine.problem.clear();
+  machine.random = machine.order.seed * 2654435761u + 88172645463325252u;
+  machine.fibers.resize(threads);
+  machine.thread = &thread;
+  machine.static_shared = launch.static_shared;
+  ++machine.launches;
+  grid_size = grid, block_size = block;
+  std::vector<uint64_t> blocks(uint64_t{grid.x} * grid.y * grid.z);
+  for (uint64_t i = 0; i < blocks.size(); ++i) blocks[i] = i;
+  arrange(blocks);
+  for (const uint64_t i : blocks) {
+    block_index = {static_cast<unsigned>(i % grid.x), static_cast<unsigned>(i / grid.x % grid.y),
+                   static_cast<unsigned>(i / grid.x / grid.y)};
+    run_block(launch.dynamic_bytes);
+    if (!machine.problem.empty()) break;
+  }
+  set_dynamic_access(kSharedLimit);
+  if (!machine.problem.empty()) refuse(machine.problem + ", block " + text(block_index));
+}
+
+void misuse(const std::string& what, Place place) {
+  machine.problem = what + (place.line() ? " at " + text(place) : "") + ", thread " + text(machine.current->index);
+  to_scheduler(true);  // nobody comes back
+  std::abort();
+}
+
+void block_barrier(Place place) {
+  const Fiber& self = *machine.current;
+  if (machine.at_barrier++ == 0) {
+    machine.barrier_place = place;
+    machine.first_at_barrier = self.number;
+  } else if (!same(machine.barrier_place, place)) {
+    misuse("a divergent barrier: thread " + std::to_string(machine.first_at_barrier) + " waits at " +
+               text(machine.barrier_place) + " and another",
+           place);
+  }
+  if (machine.at_barrier == machine.live)
+    open_barrier();
+  else
+    wait(machine.barrier_generation, "__syncthreads", place);
+}
+
+void Exchange::copy(int lane, void* to, size_t bytes) const { std::memcpy(to, slots_ + lane * kBytes, bytes); }
+
+Exchange exchange(uint32_t mask, const char* operation, const void* value, size_t bytes, Place place) {
+  const Fiber& self = *machine.current;
+  Warp& warp = machine.warps[self.warp()];
+  const int lane = self.lane();
+  if (!(mask >> lane & 1)) misuse(std::string(operation) + " of a lane that is not in its own mask", place);
+  auto found =
+      std::find_if(warp.meetings.begin(), warp.meetings.end(), [&](const Meeting& m) { return m.mask == mask; });
+  if (found == warp.meetings.end()) {
+    found = warp.meetings.emplace(found);
+    found->mask = mask;
+  }
+  Meeting& meeting = *found;
+  if (meeting.arrived == 0) {
+    meeting.operation = operation, meeting.place = place;
+  } else if (std::strcmp(meeting.operation, operation) != 0) {
+    misuse(std::string("lanes of a warp disagree: one is in ") + meeting.operation + " at " + text(meeting.place) +
+               ", another in " + operation,
+           place);
+  }
+  const size_t turn = meeting.generation % 2;
+  std::memcpy(meeting.slots[turn] + lane * Exchange::kBytes, value, bytes);
+  meeting.arrived |= 1u << lane;
+  if (meeting.arrived == (mask & warp.live)) {
+    if (std::strcmp(operation, "__syncwarp") == 0) ++warp.barriers;
+    complete(meeting);
+  } else {
+    wait(meeting.generation, operation, place);
+  }
+  return {meeting.slots[turn], meeting.lanes[turn]};
+}
+
+void warp_barrier(uint32_t mask, Place place) { exchange(mask, "__syncwarp", "", 1, place); }
+
+void begin_copy(void* to, const void* from, size_t bytes, Place place) {
+  if (reinterpret_cast<uintptr_t>(to) % bytes != 0 || reinterpret_cast<uintptr_t>(from) % bytes != 0)
+    misuse("copy_async with an address that is not a multiple of " + std::to_string(bytes), place);
+  if (!machine.is_shared(to)) misuse("copy_async to what is not shared memory", place);
+  touch(from, bytes, Access::read);
+  touch(to, bytes, Access::write);
+  machine.current->copies.push_back({to, from, bytes, machine.current->copy_group});
+}
+
+void commit_copies() { ++machine.current->copy_group; }
+
+void wait_for_copies(int groups_that_may_remain) {
+  Fiber& self = *machine.current;
+  std::erase_if(self.copies, [&](const Copy& copy) {
+    if (copy.group >= self.copy_group - groups_that_may_remain) return false;
+    touch(copy.to, copy.bytes, Access::write);
+    std::memcpy(copy.to, copy.from, copy.bytes);
+    return true;
+  });
+}
+
+}  // namespace rw::simt

@@ -96,13 +96,12 @@ void __tsan_vptr_update(void**, void*) {}
   void __tsan_write##n(void* p) { writes(p, n); }         \
   void __tsan_unaligned_read##n(void* p) { reads(p, n); } \
   void __tsan_unaligned_write##n(void* p) { writes(p, n); }
-RW_HOOKS(1)
-RW_HOOKS(2)
-RW_HOOKS(4)
-RW_HOOKS(8) RW_HOOKS(16)
+RW_HOOKS(1);
+RW_HOOKS(2);
+RW_HOOKS(4);
+RW_HOOKS(8);
+RW_HOOKS(16);
 #undef RW_HOOKS
-    void __tsan_read_range(void* p, size_t bytes) {
-  reads(p, bytes);
-}
+void __tsan_read_range(void* p, size_t bytes) { reads(p, bytes); }
 void __tsan_write_range(void* p, size_t bytes) { writes(p, bytes); }
 }

@@ -143,6 +143,22 @@ TEST(Gelu, KeepsRelativePrecisionInTheTail) {
   }
 }
 
+TEST(Gelu, FarFromZeroItIsTheIdentityOrZero) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (GeluForm form : kForms) {
+      Tensors t({1, 8, 0}, backend);
+      const std::vector<double> x = {-1e4, -100, -20, -10, 10, 20, 100, 1e4};
+      t.x.fill(x);
+      Op()(bench.ctx, t, form);
+      for (size_t i = 0; i < 8; ++i) {
+        EXPECT_NEAR(t.y.values()[i], std::max(x[i], 0.0), 1e-6 * std::abs(x[i])) << backend << ' ' << x[i];
+        EXPECT_NEAR(t.dx.values()[i], x[i] > 0 ? t.dy.values()[i] : 0, 1e-6) << backend << ' ' << x[i];
+      }
+    }
+  }
+}
+
 TEST(Gelu, NonFiniteInputsShow) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

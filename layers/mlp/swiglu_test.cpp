@@ -126,6 +126,25 @@ TEST(Swiglu, KeepsRelativePrecisionWhereTheGateIsAlmostShut) {
   }
 }
 
+TEST(Swiglu, SaturatedGatesAreOpenOrShut) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (double gate : {50.0, 90.0, 1e4})
+      for (double sign : {-1.0, 1.0}) {
+        Tensors t({1, 5, 0}, backend);
+        t.g.fill(std::vector<double>(5, sign * gate));
+        Op()(bench.ctx, t);
+        const auto u = t.u.values(), dy = t.dy.values();
+        for (size_t i = 0; i < 5; ++i) {
+          const double silu = sign > 0 ? gate : 0, slope = sign > 0 ? 1 : 0;
+          EXPECT_NEAR(t.y.values()[i], silu * u[i], 1e-6 * gate) << backend << ' ' << sign * gate;
+          EXPECT_NEAR(t.dg.values()[i], dy[i] * u[i] * slope, 1e-6) << backend << ' ' << sign * gate;
+          EXPECT_NEAR(t.du.values()[i], dy[i] * silu, 1e-6 * gate) << backend << ' ' << sign * gate;
+        }
+      }
+  }
+}
+
 TEST(Swiglu, NonFiniteInputsShow) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

@@ -76,6 +76,20 @@ TEST(Dropout, HasNoProblems) {
   }
 }
 
+TEST(Dropout, AUniformThatEqualsPIsDropped) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (int64_t gap : {0, 3})
+      for (uint32_t element : {0u, 6u}) {
+        const auto words = philox({element / 4, kKey.sample, kKey.step, kKey.site}, philox_key(kKey.seed));
+        const double u = static_cast<double>(uniform(words[element % 4]));
+        for (double p : {u, u - 0x1p-30, u - 0x1p-24})
+          EXPECT_EQ(problems(dropout, backend, bench.ctx, {1, 1, 8, gap}, p, kKey), "")
+              << backend << " p - u " << p - u;
+      }
+  }
+}
+
 TEST(Dropout, GradientMatchesCentralDifferences) {
   Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor x({2, 3, 7}, DType::f64), y({2, 3, 7}, DType::f64), dy({2, 3, 7}, DType::f64), dx({2, 3, 7}, DType::f64);

@@ -1,6 +1,6 @@
-# CUDA kernels, the *_cuda.cu beside the other twins of an op. With RW_CUDA nvcc compiles them into the program. Without
-# it tests execute them on the CPU: g++ compiles the same sources against tests/emulator. Nothing of the emulator is in
-# the program.
+# CUDA kernels, the *_cuda.cu beside the other twins of an op, and *_toolkit.cpp, host code that needs the toolkit's
+# headers. With RW_CUDA both are compiled into the program. Without it tests execute the kernels on the CPU: g++ compiles
+# the same sources against tests/emulator, which stands for the toolkit too. Nothing of it is in the program.
 option(RW_CUDA "compile the CUDA kernels (nvcc)" OFF)
 
 file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
@@ -9,7 +9,8 @@ file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
 if(RW_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES 80 90)
   enable_language(CUDA)
-  add_library(rw_cuda OBJECT ${kernels} core/memory/device_memory.cu)
+  file(GLOB_RECURSE toolkit RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS core/*_toolkit.cpp train/*_toolkit.cpp)
+  add_library(rw_cuda OBJECT ${kernels} ${toolkit})
   target_include_directories(rw_cuda PRIVATE ${PROJECT_SOURCE_DIR})
   # CMake 3.25 knows no C++20 for nvcc, and would leave CMAKE_CUDA_STANDARD 20 out without a word.
   target_compile_options(rw_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr -Xptxas=-v -Xcompiler=-Wall,-Wextra

@@ -19,17 +19,17 @@ void gemm_nt(Ctx& ctx, View c, CView a, CView b, CView bias, Grad store) {
     RW_CHECK(on_device(ctx, bias) && disjoint(c, bias), bias, c);
     RW_CHECK(store == Grad::overwrite);
   }
-  dispatch<cpu::gemm_nt, fast::gemm_nt>(__func__, ctx, c.dtype, c, a, b, bias, store);
+  dispatch<cpu::gemm_nt, fast::gemm_nt, cuda::gemm_nt>(__func__, ctx, c.dtype, c, a, b, bias, store);
 }
 
 void gemm_nn(Ctx& ctx, View c, CView a, CView b, Grad store) {
   check(__func__, ctx, c, a, b, a.rows(), b.width(), a.width() == b.rows(), store);
-  dispatch<cpu::gemm_nn, fast::gemm_nn>(__func__, ctx, c.dtype, c, a, b, store);
+  dispatch<cpu::gemm_nn, fast::gemm_nn, cuda::gemm_nn>(__func__, ctx, c.dtype, c, a, b, store);
 }
 
 void gemm_tn(Ctx& ctx, View c, CView a, CView b, Grad store) {
   check(__func__, ctx, c, a, b, a.width(), b.width(), a.rows() == b.rows(), store);
-  dispatch<cpu::gemm_tn, fast::gemm_tn>(__func__, ctx, c.dtype, c, a, b, store);
+  dispatch<cpu::gemm_tn, fast::gemm_tn, cuda::gemm_tn>(__func__, ctx, c.dtype, c, a, b, store);
 }
 
 }  // namespace rw

@@ -5,7 +5,7 @@
 //   gemm_tn   c = aᵀ · b             a [k, m], b [k, n], c [m, n]      weight gradient:  dw = dyᵀ · x
 //
 // Shapes   matrices: all dimensions but the last are rows. bias [n], or empty for none.
-// DTypes   one of f64, f32 for all. f64 is plain; f32 is oneDNN (plain with ctx.plain).
+// DTypes   one of f64, f32 for all. f64 is plain; f32 is oneDNN (plain with ctx.plain), on a GPU cuBLASLt.
 // Store    overwrite sets c, accumulate adds to it. Grad::skip is an error here.
 // Aliasing c overlaps nothing else. Rows may be strided.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise.
@@ -32,5 +32,10 @@ GemmNt gemm_nt;
 GemmNn gemm_nn;
 GemmTn gemm_tn;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] GemmNt gemm_nt;
+[[gnu::weak]] GemmNn gemm_nn;
+[[gnu::weak]] GemmTn gemm_tn;
+}  // namespace cuda
 
 }  // namespace rw

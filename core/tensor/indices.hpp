@@ -14,8 +14,8 @@ class Indices {
   int64_t width_;
 };
 
-// Throws Error, naming the first of them, if an index is outside [0, count). In a dry run there is nothing to look at, and
-// on a GPU looking would mean to wait for it: there the twins make NaN of a row whose index is outside.
+// Throws Error, naming the first of them, if an index is outside [0, count). In a dry run there is nothing to look at,
+// and on a GPU looking would mean to wait for it: there the twins make NaN of a row whose index is outside.
 inline void check_indices(const char* op, const char* name, const Ctx& ctx, CView index, int64_t count) {
   if (ctx.dry || ctx.device.kind != Device::cpu) return;
   const Indices at(index);

@@ -204,11 +204,11 @@ TEST(Rope, WithoutTablesCopiesOrAdds) {
 }
 
 TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
-  for (const Backend& backend : emulated_backends())
+  for (const Backend& backend : emulated_backends()) {
+    Bench bench(backend);
     for (RopeLayout layout : kLayouts)
       for (const Case& c : {Case{7, 2, 5, 3, 3}, Case{7, 2, 8, 4, 4}})
         for (bool in_place : {false, true}) {
-          Bench bench(backend);
           Tensors t(c, backend), good(c, backend);
           const auto at = good.position.values();
           auto some_outside = at;
@@ -226,6 +226,7 @@ TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
               EXPECT_TRUE(std::all_of(row, end, [](float v) { return std::isnan(v); })) << backend << c << r;
           }
         }
+  }
 }
 
 TEST(Rope, KeepsNorms) {

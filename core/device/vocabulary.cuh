@@ -1,5 +1,7 @@
 // The words that kernels share: vectors of N elements, sums over a warp and over a block, and the shapes of launches.
 #pragma once
+#include <limits>
+
 #include "core/device/gpu.cuh"
 
 namespace rw {
@@ -60,6 +62,8 @@ void visit_vector(F&& f, const V&... views) {
     f.template operator()<1>();
 }
 
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 // For blocks of one dimension in x, a multiple of 32 threads. Every lane, or thread, gets the result; the order of the
@@ -107,6 +111,7 @@ inline dim3 grid_of_teams(int64_t rows, dim3 block) {
 }
 __device__ inline int64_t row_of_team() { return int64_t{blockIdx.x} * blockDim.y + threadIdx.y; }
 __device__ inline float team_sum(float v) { return blockDim.x == 32 ? warp_sum(v) : block_sum(v); }
+__device__ inline float team_max(float v) { return blockDim.x == 32 ? warp_max(v) : block_max(v); }
 
 // A grid over n elements, kGridThreads threads a block and one element each, as many blocks as a grid can have; the
 // kernel's loop goes on where they do not suffice.

@@ -1,6 +1,6 @@
 # CUDA kernels, the *_cuda.cu beside the other twins of an op, and *_toolkit.cpp, host code that needs the toolkit's
-# headers. With RW_CUDA both are compiled into the program. Without it tests execute the kernels on the CPU: g++ compiles
-# the same sources against tests/emulator, which stands for the toolkit too. Nothing of it is in the program.
+# headers. With RW_CUDA both are compiled into the program. Without it tests execute the kernels on the CPU: g++
+# compiles the same sources against tests/emulator, which stands for the toolkit too. Nothing of it is in the program.
 option(RW_CUDA "compile the CUDA kernels (nvcc)" OFF)
 
 file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
@@ -26,20 +26,28 @@ elseif(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # whose ThreadSanitizer would 
   target_link_libraries(rw_simt PRIVATE rw_dependencies ${BOOST_CONTEXT_LIBRARY})
 
   # rw_emulated(NAME FOLDER KERNELS...): kernels as the library FOLDER/librw_kernels.so, of which every variable is
-  # shared memory. The library of another folder takes its place when LD_LIBRARY_PATH says so.
+  # shared memory; and for the race detector as NAME_race in FOLDER-race. The library of another folder takes its place
+  # when LD_LIBRARY_PATH says so.
   function(rw_emulated name folder)
-    add_library(${name} SHARED ${ARGN})
+    set(detector)
+    if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
+      set(detector race)
+    endif()
+    foreach(variant plain ${detector})
+      if(variant STREQUAL race)
+        set(name ${name}_race)
+        set(folder ${folder}-race)
+      endif()
+      add_library(${name} SHARED ${ARGN})
+      set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
+      target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
+      target_compile_options(${name} PRIVATE -xc++ -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
+        -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
+      target_link_libraries(${name} PRIVATE rw_simt)
+    endforeach()
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
-    set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
-      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
-    target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
-    target_compile_options(${name} PRIVATE -xc++ -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
-      -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror>)
-    target_link_libraries(${name} PRIVATE rw_simt)
   endfunction()
   rw_emulated(rw_kernels emulated ${kernels})
-  if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
-    rw_emulated(rw_kernels_race emulated-race ${kernels})
-    target_compile_options(rw_kernels_race PRIVATE -fsanitize=thread)
-  endif()
+  rw_emulated(rw_test_kernels emulated-test tests/emulator/test_kernels.cu)
 endif()

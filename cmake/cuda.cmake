@@ -53,7 +53,8 @@ if(RW_TESTS AND NOT RW_TESTS_ON_DEVICE AND NOT RW_THREADS STREQUAL std)  # not b
   target_link_libraries(rw_simt PRIVATE rw_dependencies ${BOOST_CONTEXT_LIBRARY})
 
   # rw_emulated(NAME FOLDER KERNELS...): kernels as the library FOLDER/librw_kernels.so, of which every variable is
-  # shared memory. The library of another folder takes its place when LD_LIBRARY_PATH says so.
+  # shared memory; and for the race detector as NAME_race in FOLDER-race. The library of another folder takes its place
+  # when LD_LIBRARY_PATH says so.
   function(rw_emulated name folder)
     set(sources)
     foreach(kernel ${ARGN})  # as C++, which the same file cannot be beside CUDA
@@ -61,19 +62,26 @@ if(RW_TESTS AND NOT RW_TESTS_ON_DEVICE AND NOT RW_THREADS STREQUAL std)  # not b
       file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${kernel}\"\n")
       list(APPEND sources ${source})
     endforeach()
-    add_library(${name} SHARED ${sources})
-    set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
-      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
-    target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
-    target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion -Wshadow
-      $<$<BOOL:${RW_WERROR}>:-Werror>)
-    target_link_libraries(${name} PRIVATE rw_simt)
+    set(detector)
+    if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
+      set(detector race)
+    endif()
+    foreach(variant plain ${detector})
+      if(variant STREQUAL race)
+        set(name ${name}_race)
+        set(folder ${folder}-race)
+      endif()
+      add_library(${name} SHARED ${sources})
+      set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
+        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
+      target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
+      target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
+        -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
+      target_link_libraries(${name} PRIVATE rw_simt)
+    endforeach()
   endfunction()
   rw_emulated(rw_kernels emulated ${kernels})
-  if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
-    rw_emulated(rw_kernels_race emulated-race ${kernels})
-    target_compile_options(rw_kernels_race PRIVATE -fsanitize=thread)
-  endif()
+  rw_emulated(rw_test_kernels test-kernels tests/emulator/test_kernels.cu)
 endif()
 
 # Gives a program or test the CUDA twins: those of nvcc if there are any, or in tests the emulated ones.

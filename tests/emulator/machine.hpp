@@ -1,5 +1,6 @@
 // The state of the emulator, shared by its sources.
 #pragma once
+#include <algorithm>
 #include <boost/context/detail/fcontext.hpp>
 #include <list>
 #include <vector>
@@ -46,8 +47,13 @@ struct Meeting {
 
 struct Warp {
   uint32_t live = 0;
-  uint32_t barriers = 0;  // __syncwarp so far
   std::list<Meeting> meetings;
+
+  // The clock counts __syncwarp. Lane j sees what lane i did before seen(j, i).
+  uint32_t clock = 0, seen_by_all = 0, seen_by_lane[Exchange::kLanes][Exchange::kLanes] = {};
+
+  uint32_t seen(int j, int i) const { return std::max(seen_by_all, seen_by_lane[j][i]); }
+  void barrier(uint32_t lanes);
 };
 
 struct Machine {
@@ -73,7 +79,6 @@ struct Machine {
   std::span<std::byte> static_shared;
   uint32_t launches = 0, blocks = 0;  // so far
 
-  bool is_shared(const void* p) const;
   bool is_stack(const void* p) const { return stacks && p >= stacks && p < stacks + kMostThreads * kStack; }
 };
 extern Machine machine;

@@ -24,9 +24,14 @@ namespace {
 
 alignas(1024) std::byte dynamic_memory[kSharedLimit];
 
-std::string text(Place place) { return std::string(place.file_name()) + ':' + std::to_string(place.line()); }
 std::string text(Dim d) {
   return '(' + std::to_string(d.x) + ", " + std::to_string(d.y) + ", " + std::to_string(d.z) + ')';
+}
+template <class T>
+std::string text(const T& value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
 }
 bool same(Place a, Place b) {
   return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
@@ -40,6 +45,15 @@ void set_dynamic_access(size_t bytes) {  // what lies beyond them may not be tou
   (void)bytes;
 #endif
 }
+
+// AddressSanitizer has red zones between the variables, and would watch memset.
+#ifdef __SANITIZE_ADDRESS__
+[[gnu::no_sanitize_address]] void set_nan(std::span<std::byte> variables) {
+  for (volatile std::byte& byte : variables) byte = std::byte{0xff};
+}
+#else
+void set_nan(std::span<std::byte> variables) { std::memset(variables.data(), 0xff, variables.size()); }
+#endif
 
 void to_scheduler([[maybe_unused]] bool for_good) {
 #ifdef __SANITIZE_ADDRESS__
@@ -58,6 +72,7 @@ void wait(const uint64_t& generation, const char* in, Place place) {
   self.waits_for = &generation, self.seen = generation, self.in = in, self.place = place;
   to_scheduler(false);
   self.waits_for = nullptr;
+  if (!machine.problem.empty()) to_scheduler(true);
 }
 
 void open_barrier() {
@@ -65,7 +80,8 @@ void open_barrier() {
   ++machine.barrier_generation;
 }
 
-void complete(Meeting& meeting) {
+void complete(Warp& warp, Meeting& meeting) {
+  if (std::strcmp(meeting.operation, "__syncwarp") == 0) warp.barrier(meeting.arrived);
   meeting.lanes[meeting.generation % 2] = meeting.arrived;
   meeting.arrived = 0;
   ++meeting.generation;
@@ -79,7 +95,7 @@ void leave(Fiber& self) {
   warp.live &= ~(1u << self.lane());
   --machine.live;
   for (Meeting& meeting : warp.meetings)
-    if (meeting.arrived && meeting.arrived == (meeting.mask & warp.live)) complete(meeting);
+    if (meeting.arrived && meeting.arrived == (meeting.mask & warp.live)) complete(warp, meeting);
   if (machine.at_barrier > 0 && machine.at_barrier == machine.live) open_barrier();
 }
 
@@ -104,6 +120,12 @@ void resume(Fiber& fiber) {
   __sanitizer_finish_switch_fiber(machine.scheduler_fake_stack, nullptr, nullptr);
 #endif
   machine.current = nullptr;
+}
+
+// AddressSanitizer has something on each stack that ends with its fiber only.
+void end_all() {
+  for (Fiber& fiber : machine.fibers)
+    if (!fiber.done && fiber.waits_for) resume(fiber);
 }
 
 template <class T>
@@ -144,7 +166,7 @@ void prepare_stacks() {
 void prepare_block(size_t dynamic_bytes) {
   set_dynamic_access(dynamic_bytes);
   std::memset(dynamic_memory, 0xff, dynamic_bytes);  // NaN
-  for (std::byte& byte : machine.static_shared) byte = std::byte{0xff};
+  set_nan(machine.static_shared);
   const auto threads = static_cast<unsigned>(machine.fibers.size());
   machine.live = threads;
   machine.at_barrier = 0;
@@ -184,32 +206,54 @@ void run_block(size_t dynamic_bytes) {
       if (fiber->done || (fiber->waits_for && *fiber->waits_for == fiber->seen)) continue;
       any = true;
       resume(*fiber);
-      if (!machine.problem.empty()) return;
+      if (!machine.problem.empty()) return end_all();
       if (fiber->done) --left;
     }
     if (!any) {
       machine.problem = deadlock(left);
-      return;
+      return end_all();
     }
   }
 }
 
 // Writes the names of the kernels that were launched to the file that ROPEWALK_LAUNCHED names, so that a test of all
 // tests knows which kernels none has run.
-void record(const std::string& kernel) {
+void record(std::string_view kernel) {
   static const char* const file = std::getenv("ROPEWALK_LAUNCHED");
   static std::set<std::string> seen;
   if (!file) return;
   const auto mode = seen.empty() ? std::ios::trunc : std::ios::app;
-  if (seen.insert(kernel).second) std::ofstream(file, mode) << kernel + '\n';
+  if (seen.emplace(kernel).second) std::ofstream(file, mode) << kernel << '\n';
 }
 
 }  // namespace
 
-bool Machine::is_shared(const void* p) const {
+std::ostream& operator<<(std::ostream& out, Place place) { return out << place.file_name() << ':' << place.line(); }
+
+// Where lanes of the meeting have seen different things, each sees all of it now.
+void Warp::barrier(uint32_t lanes) {
+  ++clock;
+  if (lanes == live) {
+    seen_by_all = clock;
+    return;
+  }
+  uint32_t joint[Exchange::kLanes] = {};
+  const auto each = [&](auto&& f) {
+    for (int i = 0; i < Exchange::kLanes; ++i)
+      if (lanes >> i & 1) f(i);
+  };
+  each([&](int j) {
+    for (int i = 0; i < Exchange::kLanes; ++i) joint[i] = std::max(joint[i], seen_by_lane[j][i]);
+  });
+  each([&](int i) { joint[i] = clock; });
+  each([&](int j) { std::copy_n(joint, Exchange::kLanes, seen_by_lane[j]); });
+}
+
+bool is_shared(const void* p) {
   const auto* at = static_cast<const std::byte*>(p);
+  const auto& fixed = machine.static_shared;
   return (at >= dynamic_memory && at < dynamic_memory + kSharedLimit) ||
-         (at >= static_shared.data() && at < static_shared.data() + static_shared.size());
+         (at >= fixed.data() && at < fixed.data() + fixed.size());
 }
 
 Order& order() { return machine.order; }
@@ -221,14 +265,14 @@ size_t& matrix_bank_conflicts() {
 }
 
 void run(const Launch& launch, const std::function<void()>& thread) {
+  if (machine.current) misuse(Place(), launch.kernel, ": a launch from a kernel");
   const auto [grid, block] = std::pair(launch.grid, launch.block);
   const size_t threads = size_t{block.x} * block.y * block.z;
-  const auto refuse = [&](const std::string& what) { throw Misuse(launch.kernel + ": " + what); };
+  const auto refuse = [&](const std::string& what) { throw Misuse(std::string(launch.kernel) + ": " + what); };
   if (threads == 0 || threads > Machine::kMostThreads || block.z > 64) refuse("a block of " + text(block) + " threads");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
     refuse("a grid of " + text(grid) + " blocks");
   if (launch.dynamic_bytes > kSharedLimit) refuse(std::to_string(launch.dynamic_bytes) + " bytes of shared memory");
-  if (machine.current) refuse("a launch from a kernel");
   record(launch.kernel);
   prepare_stacks();
   machine.problem.clear();
@@ -251,8 +295,11 @@ void run(const Launch& launch, const std::function<void()>& thread) {
   if (!machine.problem.empty()) refuse(machine.problem + ", block " + text(block_index));
 }
 
-void misuse(const std::string& what, Place place) {
+void report(const std::string& what, Place place) {
   machine.problem = what + (place.line() ? " at " + text(place) : "") + ", thread " + text(machine.current->index);
+}
+
+void stop() {
   to_scheduler(true);  // nobody comes back
   std::abort();
 }
@@ -263,9 +310,8 @@ void block_barrier(Place place) {
     machine.barrier_place = place;
     machine.first_at_barrier = self.number;
   } else if (!same(machine.barrier_place, place)) {
-    misuse("a divergent barrier: thread " + std::to_string(machine.first_at_barrier) + " waits at " +
-               text(machine.barrier_place) + " and another",
-           place);
+    misuse(place, "a divergent barrier: thread ", machine.first_at_barrier, " waits at ", machine.barrier_place,
+           " and another");
   }
   if (machine.at_barrier == machine.live)
     open_barrier();
@@ -279,7 +325,7 @@ Exchange exchange(uint32_t mask, const char* operation, const void* value, size_
   const Fiber& self = *machine.current;
   Warp& warp = machine.warps[self.warp()];
   const int lane = self.lane();
-  if (!(mask >> lane & 1)) misuse(std::string(operation) + " of a lane that is not in its own mask", place);
+  if (!(mask >> lane & 1)) misuse(place, operation, " of a lane that is not in its own mask");
   auto found =
       std::find_if(warp.meetings.begin(), warp.meetings.end(), [&](const Meeting& m) { return m.mask == mask; });
   if (found == warp.meetings.end()) {
@@ -290,16 +336,14 @@ Exchange exchange(uint32_t mask, const char* operation, const void* value, size_
   if (meeting.arrived == 0) {
     meeting.operation = operation, meeting.place = place;
   } else if (std::strcmp(meeting.operation, operation) != 0) {
-    misuse(std::string("lanes of a warp disagree: one is in ") + meeting.operation + " at " + text(meeting.place) +
-               ", another in " + operation,
-           place);
+    misuse(place, "lanes of a warp disagree: one is in ", meeting.operation, " at ", meeting.place, ", another in ",
+           operation);
   }
   const size_t turn = meeting.generation % 2;
   std::memcpy(meeting.slots[turn] + lane * Exchange::kBytes, value, bytes);
   meeting.arrived |= 1u << lane;
   if (meeting.arrived == (mask & warp.live)) {
-    if (std::strcmp(operation, "__syncwarp") == 0) ++warp.barriers;
-    complete(meeting);
+    complete(warp, meeting);
   } else {
     wait(meeting.generation, operation, place);
   }
@@ -310,10 +354,11 @@ void warp_barrier(uint32_t mask, Place place) { exchange(mask, "__syncwarp", "",
 
 void begin_copy(void* to, const void* from, size_t bytes, Place place) {
   if (reinterpret_cast<uintptr_t>(to) % bytes != 0 || reinterpret_cast<uintptr_t>(from) % bytes != 0)
-    misuse("copy_async with an address that is not a multiple of " + std::to_string(bytes), place);
-  if (!machine.is_shared(to)) misuse("copy_async to what is not shared memory", place);
-  touch(from, bytes, Access::read);
-  touch(to, bytes, Access::write);
+    misuse(place, "copy_async with an address that is not a multiple of ", bytes);
+  if (!is_shared(to)) misuse(place, "copy_async to what is not shared memory");
+  if (is_shared(from)) misuse(place, "copy_async from shared memory");
+  touch(from, bytes, Access::read, false, __builtin_return_address(0));
+  touch(to, bytes, Access::write, false, __builtin_return_address(0));
   machine.current->copies.push_back({to, from, bytes, machine.current->copy_group});
 }
 
@@ -321,9 +366,10 @@ void commit_copies() { ++machine.current->copy_group; }
 
 void wait_for_copies(int groups_that_may_remain) {
   Fiber& self = *machine.current;
+  const void* const code = __builtin_return_address(0);
   std::erase_if(self.copies, [&](const Copy& copy) {
     if (copy.group >= self.copy_group - groups_that_may_remain) return false;
-    touch(copy.to, copy.bytes, Access::write);
+    touch(copy.to, copy.bytes, Access::write, false, code);
     std::memcpy(copy.to, copy.from, copy.bytes);
     return true;
   });

@@ -11,8 +11,10 @@
 #include <functional>
 #include <source_location>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace rw::simt {
 
@@ -24,6 +26,7 @@ struct Dim {
 extern Dim thread_index, block_index, block_size, grid_size;
 
 using Place = std::source_location;
+std::ostream& operator<<(std::ostream&, Place);
 
 struct Misuse : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -36,7 +39,7 @@ struct Order {
 Order& order();  // of threads and blocks, for the launches that follow
 
 struct Launch {
-  std::string kernel;
+  std::string_view kernel;
   Dim grid, block;
   size_t dynamic_bytes = 0;              // of shared memory
   std::span<std::byte> static_shared{};  // the variables that kernels declare __shared__
@@ -45,8 +48,21 @@ void run(const Launch&, const std::function<void()>& thread);  // throws Misuse
 
 constexpr size_t kSharedLimit = 227 << 10;  // bytes of shared memory that a block can have, sm_90
 std::byte* dynamic_shared();
+bool is_shared(const void*);
 
-[[noreturn]] void misuse(const std::string& what, Place);  // called by a thread
+// Called by a thread: ends the launch, whose error says `what`. The thread's stack is left as it is, nothing on it is
+// destroyed.
+void report(const std::string& what, Place);
+[[noreturn]] void stop();
+template <class... Parts>
+[[noreturn]] void misuse(Place place, const Parts&... parts) {
+  {
+    std::ostringstream what;
+    (what << ... << parts);
+    report(what.str(), place);
+  }
+  stop();
+}
 
 void block_barrier(Place);
 
@@ -56,6 +72,7 @@ class Exchange {
   static constexpr int kLanes = 32, kBytes = 32;
 
   bool has(int lane) const { return lanes_ >> lane & 1; }
+  bool is_whole_warp() const { return lanes_ == ~0u; }
   void copy(int lane, void* to, size_t bytes) const;
 
  private:
@@ -77,9 +94,10 @@ void commit_copies();
 void wait_for_copies(int groups_that_may_remain);
 
 // Two accesses to the same bytes, one of them not a read, by different threads without a barrier between: Misuse.
-// `whole_warp`: by an instruction that reads for the other lanes too.
+// `whole_warp`: by an instruction that reads for the other lanes too. `code`: the instruction after; null: the
+// caller's.
 enum class Access { read, write };
-void touch(const void* at, size_t bytes, Access, bool whole_warp = false);
+void touch(const void* at, size_t bytes, Access, bool whole_warp = false, const void* code = nullptr);
 
 // Bank conflicts of ldmatrix since the program began: rows of eight that share a bank, less one.
 size_t& matrix_bank_conflicts();

@@ -40,7 +40,7 @@ template <class T>
 T shuffle(uint32_t mask, const char* operation, T value, int source, Place place) {
   static_assert(sizeof(T) <= Exchange::kBytes && std::is_trivially_copyable_v<T>);
   const Exchange all = exchange(mask, operation, &value, sizeof(T), place);
-  if (!all.has(source)) misuse("reads lane " + std::to_string(source) + ", which does not take part", place);
+  if (!all.has(source)) misuse(place, operation, " reads lane ", source, ", which does not take part");
   T result;
   all.copy(source, &result, sizeof(T));
   return result;
@@ -62,8 +62,7 @@ namespace rw {
 
 template <auto kernel, class... A>
 void launch(Ctx&, dim3 grid, dim3 block, size_t shared_bytes, const A&... arguments) {
-  const simt::Launch request{
-      std::string(kernel_name(__PRETTY_FUNCTION__)), grid, block, shared_bytes, {__bss_start, _end}};
+  const simt::Launch request{kernel_name(__PRETTY_FUNCTION__), grid, block, shared_bytes, {__bss_start, _end}};
   try {
     simt::run(request, [&] { kernel(arguments...); });
   } catch (const simt::Misuse& problem) {
@@ -88,6 +87,7 @@ inline void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint3
   } mine, row, column;
   std::memcpy(mine.a, a, sizeof a), std::memcpy(mine.b, b, sizeof b);
   const simt::Exchange all = simt::exchange(~0u, "mma", &mine, sizeof mine, place);
+  if (!all.is_whole_warp()) simt::misuse(place, "mma of a part of a warp");
   const int first_row = simt::lane() / 4, first_column = simt::lane() % 4 * 2;
   const auto half = [](uint32_t pair, int i) { return std::bit_cast<float>(i ? pair & 0xffff0000u : pair << 16); };
   for (int k = 0; k < 16; ++k) {
@@ -105,9 +105,11 @@ inline void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint3
 // Lanes 8 m to 8 m + 7 give the rows of matrix m.
 template <bool transposed = false>
 void ldmatrix_x4(uint32_t (&r)[4], const void* row, simt::Place place = simt::Place::current()) {
-  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) simt::misuse("ldmatrix of a row not at a multiple of 16", place);
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) simt::misuse(place, "ldmatrix of a row not at a multiple of 16");
+  if (!simt::is_shared(row)) simt::misuse(place, "ldmatrix of a row not in shared memory");
   simt::touch(row, 16, simt::Access::read, true);
   const simt::Exchange all = simt::exchange(~0u, transposed ? "ldmatrix.trans" : "ldmatrix", &row, sizeof row, place);
+  if (!all.is_whole_warp()) simt::misuse(place, "ldmatrix of a part of a warp");
   for (int m = 0; m < 4; ++m) {
     unsigned of_bank[8] = {}, most = 0;
     uint16_t elements[8][8];

@@ -1,0 +1,202 @@
+// What the emulator makes of right kernels. Their numbers are exact.
+#include <numeric>
+#include <random>
+
+#include "core/tensor/dtype.hpp"
+#include "tests/emulator/test_launch.hpp"
+
+namespace rw::test {
+namespace {
+
+template <class T = int>
+std::vector<T> numbers(size_t n) {
+  std::vector<T> all(n);
+  std::iota(all.begin(), all.end(), T{});
+  return all;
+}
+
+TEST(Emulator, ThreadsKnowWhereTheyAre) {
+  for (const Dim grid : {Dim{5}, Dim{3, 2}, Dim{2, 3, 4}})
+    for (const Dim block : {Dim{7}, Dim{33}, Dim{4, 3}, Dim{2, 3, 64}}) {
+      std::vector<unsigned> expected;
+      for (unsigned bz = 0; bz < grid.z; ++bz)
+        for (unsigned by = 0; by < grid.y; ++by)
+          for (unsigned bx = 0; bx < grid.x; ++bx)
+            for (unsigned z = 0; z < block.z; ++z)
+              for (unsigned y = 0; y < block.y; ++y)
+                for (unsigned x = 0; x < block.x; ++x)
+                  for (const Dim d : {Dim{x, y, z}, Dim{bx, by, bz}, block, grid})
+                    expected.insert(expected.end(), {d.x, d.y, d.z});
+      EXPECT_EQ(result<unsigned>("indices", {grid, block}, expected.size()), expected);
+    }
+}
+
+std::vector<std::pair<unsigned, unsigned>> seen;  // block, thread
+
+TEST(Emulator, OrdersDiffer) {
+  const auto sequence = [](const Order& order) {
+    simt::order() = order;
+    seen.clear();
+    start("order", {{9}, {70}}, {.record = [](unsigned block, unsigned thread) { seen.emplace_back(block, thread); }});
+    return seen;
+  };
+  std::vector<std::pair<unsigned, unsigned>> forward;
+  for (unsigned block = 0; block < 9; ++block)
+    for (unsigned thread = 0; thread < 70; ++thread) forward.emplace_back(block, thread);
+  EXPECT_EQ(sequence({Order::forward}), forward);
+  EXPECT_EQ(sequence({Order::reverse}), decltype(forward)(forward.rbegin(), forward.rend()));
+  const auto shuffled = sequence({Order::shuffled, 1});
+  EXPECT_THAT(shuffled, testing::UnorderedElementsAreArray(forward));
+  EXPECT_EQ(sequence({Order::shuffled, 1}), shuffled);
+  EXPECT_NE(sequence({Order::shuffled, 2}), shuffled);
+  const auto displaced = [&](size_t i) { return shuffled[i] != forward[i]; };
+  const std::vector<size_t> places = numbers<size_t>(forward.size());
+  EXPECT_GT(std::ranges::count_if(places, displaced), 500);
+  const auto threads_of = [&](size_t nth) {  // block
+    std::vector<unsigned> threads;
+    for (size_t i = nth * 70; i < (nth + 1) * 70; ++i) threads.push_back(shuffled[i].second);
+    return threads;
+  };
+  EXPECT_NE(threads_of(0), threads_of(1));
+}
+
+TEST(Emulator, SharedMemoryIsFreshInEveryBlock) {
+  EXPECT_EQ(result<int>("fresh_shared_memory", {{3}, {200}, 200 * sizeof(float)}, 600), std::vector<int>(600, 1));
+}
+
+TEST(Emulator, BarriersOfTheBlock) {
+  for (const unsigned threads : {1u, 31u, 32u, 33u, 100u, 1024u})
+    for (const int times : {1, 2, 5}) {
+      auto expected = numbers(3 * threads);
+      if (times % 2)
+        for (auto begin = expected.begin(); begin != expected.end(); begin += threads)
+          std::reverse(begin, begin + threads);
+      EXPECT_EQ(
+          result<int>("reversed", {{3}, {threads}, threads * sizeof(int)}, 3 * threads, numbers(3 * threads), times),
+          expected);
+    }
+}
+
+struct Pair {
+  double a, b;
+  bool operator==(const Pair&) const = default;
+};
+
+template <class T>
+void expect_shuffles(const char* kernel, const std::function<T(int)>& value) {
+  std::vector<T> in, expected;
+  for (int t = 0; t < 96; ++t) {
+    const int first = t / 32 * 32;
+    in.push_back(value(t));
+    for (const int from : {first + 7, first + (t + 5) % 32, t ^ 19}) expected.push_back(value(from));
+  }
+  EXPECT_EQ(result<T>(kernel, {{1}, {96}}, expected.size(), in), expected);
+}
+
+TEST(Emulator, Shuffles) {
+  expect_shuffles<int>("shuffles<int>", [](int t) { return 3 * t + 1; });
+  expect_shuffles<double>("shuffles<double>", [](int t) { return t / 7.0; });
+  expect_shuffles<Pair>("shuffles<Pair>", [](int t) { return Pair{t / 7.0, -t / 3.0}; });
+}
+
+TEST(Emulator, PartialMasks) {
+  auto expected = numbers(64);
+  for (int quarter = 0; quarter < 4; ++quarter)
+    for (int i = 0; i <= quarter; ++i) {
+      const auto before = expected;
+      for (int t = 0; t < 64; ++t)
+        if (t % 32 / 8 == quarter) expected[static_cast<size_t>(t)] = before[static_cast<size_t>(t ^ 7)] + 1;
+    }
+  EXPECT_EQ(result<int>("partial_masks", {{1}, {64}}, 64), expected);
+}
+
+TEST(Emulator, NobodyWaitsForThreadsThatReturned) {
+  for (const int n : {2, 30, 32, 50, 64, 66}) {
+    const auto size = static_cast<size_t>(n);
+    std::vector<int> expected(70);
+    for (size_t t = 0; t < size; ++t)
+      expected[t] = static_cast<int>(size - 1 - t) + 1000 * static_cast<int>(size - 1 - (t ^ 1));
+    EXPECT_EQ(result<int>("some_return", {{1}, {70}}, 70, std::vector<int>{}, n), expected) << n;
+  }
+}
+
+// PTX ISA 9.7.14, "Matrix Fragments for mma.m16n8k16 with floating point type": of lane l, g = l / 4 and t = l % 4,
+// element i of its fragments lies at
+//   a    row g where i < 2 or 4 <= i < 6, else g + 8;   column 2 t + i % 2, where i >= 4 8 more
+//   b    row 2 t + i % 2, where i >= 2 8 more;          column g
+//   d    row g where i < 2, else g + 8;                 column 2 t + i % 2
+TEST(Emulator, Product) {
+  constexpr int kM = 16, kN = 8, kK = 16;
+  std::mt19937 random(1);
+  const auto matrix = [&](int rows, int columns) {
+    std::vector<std::vector<float>> m(static_cast<size_t>(rows), std::vector<float>(static_cast<size_t>(columns)));
+    for (auto& row : m)
+      for (float& v : row) v = static_cast<float>(static_cast<int>(random() % 33) - 16);
+    return m;
+  };
+  const auto a = matrix(kM, kK), b = matrix(kK, kN), c = matrix(kM, kN);
+  std::vector<uint32_t> in;
+  std::vector<float> expected;
+  for (size_t lane = 0; lane < 32; ++lane) {
+    const size_t g = lane / 4, t = lane % 4;
+    const auto push_pair = [&](float low, float high) {
+      in.push_back(bf16(low).bits | uint32_t{bf16(high).bits} << 16);
+    };
+    const auto of_a = [&](size_t i) {
+      return a[i < 2 || (i >= 4 && i < 6) ? g : g + 8][2 * t + i % 2 + (i >= 4 ? 8 : 0)];
+    };
+    const auto of_b = [&](size_t i) { return b[2 * t + i % 2 + (i >= 2 ? 8 : 0)][g]; };
+    for (size_t i = 0; i < 8; i += 2) push_pair(of_a(i), of_a(i + 1));
+    for (size_t i = 0; i < 4; i += 2) push_pair(of_b(i), of_b(i + 1));
+    for (size_t i = 0; i < 4; ++i) {
+      const size_t row = i < 2 ? g : g + 8, column = 2 * t + i % 2;
+      in.push_back(std::bit_cast<uint32_t>(c[row][column]));
+      float sum = c[row][column];
+      for (size_t k = 0; k < kK; ++k) sum += a[row][k] * b[k][column];
+      expected.push_back(sum);
+    }
+  }
+  EXPECT_EQ(result<float>("product", {{1}, {32}}, 128, in), expected);
+}
+
+// PTX ISA, ldmatrix: threads 8 m to 8 m + 7 give the rows of matrix m; lane l gets of its row l / 4 the elements
+// 2 (l % 4) and the next; with .trans, of its column l / 4.
+TEST(Emulator, Matrices) {
+  std::vector<uint16_t> elements(4 * 8 * 8);
+  std::iota(elements.begin(), elements.end(), uint16_t{7});
+  std::vector<uint32_t> plain, transposed;
+  for (unsigned lane = 0; lane < 32; ++lane)
+    for (unsigned m = 0; m < 4; ++m) {
+      const auto at = [&](unsigned row, unsigned column) { return elements[(m * 8 + row) * 8 + column]; };
+      const unsigned i = lane / 4, j = lane % 4 * 2;
+      plain.push_back(at(i, j) | uint32_t{at(i, j + 1)} << 16);
+      transposed.push_back(at(j, i) | uint32_t{at(j + 1, i)} << 16);
+    }
+  struct Stride {
+    int bytes;
+    size_t conflicts;
+  };
+  for (const auto& [bytes, conflicts] : {Stride{16, 0}, {32, 4}, {48, 0}, {64, 12}, {128, 28}, {144, 0}}) {
+    const Shaped shape{{1}, {32}, static_cast<size_t>(bytes) * 32};
+    const size_t before = simt::matrix_bank_conflicts();
+    EXPECT_EQ(result<uint32_t>("matrices<false>", shape, 128, elements, bytes), plain);
+    EXPECT_EQ(result<uint32_t>("matrices<true>", shape, 128, elements, bytes), transposed);
+    EXPECT_EQ(simt::matrix_bank_conflicts() - before, conflicts * 2 * kOrders.size()) << bytes;
+  }
+}
+
+TEST(Emulator, CopiesInGroups) {
+  constexpr size_t kThreads = 40, kTile = 4 * kThreads;
+  for (const size_t tiles : {1, 2, 3, 6}) {
+    std::vector<float> expected(kThreads);
+    for (size_t tile = 0; tile < tiles; ++tile)
+      for (size_t t = 0; t < kThreads; ++t)
+        for (size_t i = 0; i < 4; ++i) expected[t] += static_cast<float>(tile * kTile + 4 * (kThreads - 1 - t) + i);
+    EXPECT_EQ(result<float>("pipeline", {{1}, {kThreads}, 2 * kTile * sizeof(float)}, kThreads,
+                            numbers<float>(tiles * kTile), static_cast<int>(tiles)),
+              expected);
+  }
+}
+
+}  // namespace
+}  // namespace rw::test

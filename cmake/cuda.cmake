@@ -3,9 +3,8 @@
 # them weakly.
 #
 # Tests execute the kernels on the CPU: g++ compiles the same sources against tests/emulator, which stands for the
-# toolkit too. With RW_TESTS_ON_DEVICE they use the real ones instead.
+# toolkit too.
 set(RW_CUDA "auto" CACHE STRING "auto | on | off: compile the CUDA kernels; auto: if CUDA 12 or newer is found")
-option(RW_TESTS_ON_DEVICE "tests run kernels on a CUDA device, not in the emulator" OFF)
 
 file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
   core/*_cuda.cu layers/*_cuda.cu optim/*_cuda.cu)
@@ -42,7 +41,7 @@ else()
   message(STATUS "no CUDA 12 or newer, or RW_CUDA is off: the program runs on the CPU")
 endif()
 
-if(RW_TESTS AND NOT RW_TESTS_ON_DEVICE AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitizer
+if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitizer
   find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp REQUIRED)
   find_library(BOOST_CONTEXT_LIBRARY boost_context REQUIRED)
   file(GLOB emulator CONFIGURE_DEPENDS tests/emulator/*.cpp)
@@ -84,16 +83,14 @@ if(RW_TESTS AND NOT RW_TESTS_ON_DEVICE AND NOT RW_THREADS STREQUAL std)  # not b
   rw_emulated(rw_test_kernels test-kernels tests/emulator/test_kernels.cu)
 endif()
 
-# Gives a program or test the CUDA twins: those of nvcc if there are any, or in tests the emulated ones.
-function(rw_link_cuda target)
+# Gives a program the CUDA twins, if there are any, and a test the emulated ones.
+function(rw_link_cuda program)
   if(TARGET rw_cuda)
-    target_link_libraries(${target} PRIVATE rw_cuda)
+    target_link_libraries(${program} PRIVATE rw_cuda)
   endif()
 endfunction()
 function(rw_link_kernels test)
-  if(RW_TESTS_ON_DEVICE)
-    rw_link_cuda(${test})
-  elseif(TARGET rw_kernels)
+  if(TARGET rw_kernels)
     # Though nothing but weak references, which may stay null, asks for them.
     target_link_libraries(${test} PRIVATE -Wl,--push-state,--no-as-needed rw_kernels rw_simt -Wl,--pop-state)
   endif()

@@ -29,7 +29,8 @@ struct Obstacle {
 };
 Obstacle obstacle() {
   if (!cuda::device_count)
-    return {"this build has no CUDA", "build with the CUDA toolkit: cmake --preset cuda-release; or use --device cpu"};
+    return {"this build has no CUDA",
+            "build where cmake finds CUDA 12 or newer, as its output says; or use --device cpu"};
   if (const std::string problem = cuda::problem(); !problem.empty())
     return {"there is no CUDA device that can be used: " + problem,
             "nvidia-smi shows driver and devices; or use --device cpu"};

@@ -31,33 +31,52 @@ TEST(Emulator, ThreadsKnowWhereTheyAre) {
     }
 }
 
-std::vector<std::pair<unsigned, unsigned>> seen;  // block, thread
+using Sequence = std::vector<std::pair<unsigned, unsigned>>;  // block, thread; after the barrier thread + kThreads
+constexpr unsigned kBlocks = 9, kThreads = 70;
+Sequence seen;
+
+Sequence sequence(const Order& order) {
+  simt::order() = order;
+  seen.clear();
+  start("order", {{kBlocks}, {kThreads}},
+        {.record = [](unsigned block, unsigned thread) { seen.emplace_back(block, thread); }});
+  return seen;
+}
+
+// The last to come to a barrier is the first to leave it.
+Sequence with_barrier(const std::vector<unsigned>& blocks, const std::vector<unsigned>& threads) {
+  Sequence all;
+  for (const unsigned block : blocks) {
+    for (const unsigned thread : threads) all.emplace_back(block, thread);
+    all.emplace_back(block, kThreads + threads.back());
+    for (size_t i = 0; i + 1 < threads.size(); ++i) all.emplace_back(block, kThreads + threads[i]);
+  }
+  return all;
+}
 
 TEST(Emulator, OrdersDiffer) {
-  const auto sequence = [](const Order& order) {
-    simt::order() = order;
-    seen.clear();
-    start("order", {{9}, {70}}, {.record = [](unsigned block, unsigned thread) { seen.emplace_back(block, thread); }});
-    return seen;
-  };
-  std::vector<std::pair<unsigned, unsigned>> forward;
-  for (unsigned block = 0; block < 9; ++block)
-    for (unsigned thread = 0; thread < 70; ++thread) forward.emplace_back(block, thread);
+  auto blocks = numbers<unsigned>(kBlocks), threads = numbers<unsigned>(kThreads);
+  const Sequence forward = with_barrier(blocks, threads);
   EXPECT_EQ(sequence({Order::forward}), forward);
-  EXPECT_EQ(sequence({Order::reverse}), decltype(forward)(forward.rbegin(), forward.rend()));
-  const auto shuffled = sequence({Order::shuffled, 1});
+  std::ranges::reverse(blocks), std::ranges::reverse(threads);
+  EXPECT_EQ(sequence({Order::reverse}), with_barrier(blocks, threads));
+
+  const Sequence shuffled = sequence({Order::shuffled, 1});
   EXPECT_THAT(shuffled, testing::UnorderedElementsAreArray(forward));
   EXPECT_EQ(sequence({Order::shuffled, 1}), shuffled);
   EXPECT_NE(sequence({Order::shuffled, 2}), shuffled);
-  const auto displaced = [&](size_t i) { return shuffled[i] != forward[i]; };
-  const std::vector<size_t> places = numbers<size_t>(forward.size());
-  EXPECT_GT(std::ranges::count_if(places, displaced), 500);
-  const auto threads_of = [&](size_t nth) {  // block
-    std::vector<unsigned> threads;
-    for (size_t i = nth * 70; i < (nth + 1) * 70; ++i) threads.push_back(shuffled[i].second);
-    return threads;
-  };
-  EXPECT_NE(threads_of(0), threads_of(1));
+  std::vector<unsigned> shuffled_blocks;
+  std::vector<std::vector<unsigned>> shuffled_threads;  // of each block
+  for (size_t first = 0; first < shuffled.size(); first += 2 * kThreads) {
+    shuffled_blocks.push_back(shuffled[first].first);
+    std::vector<unsigned> now;
+    for (size_t i = 0; i < kThreads; ++i) now.push_back(shuffled[first + i].second);
+    shuffled_threads.push_back(now);
+  }
+  EXPECT_FALSE(std::ranges::is_sorted(shuffled_blocks));
+  EXPECT_NE(shuffled_threads[0], shuffled_threads[1]);
+  const Sequence first_block(shuffled.begin(), shuffled.begin() + 2 * kThreads);
+  EXPECT_NE(first_block, with_barrier({shuffled_blocks[0]}, shuffled_threads[0])) << "barriers change nothing";
 }
 
 TEST(Emulator, SharedMemoryIsFreshInEveryBlock) {
@@ -186,13 +205,13 @@ TEST(Emulator, Matrices) {
 }
 
 TEST(Emulator, CopiesInGroups) {
-  constexpr size_t kThreads = 40, kTile = 4 * kThreads;
+  constexpr size_t kWidth = 40, kTile = 4 * kWidth;
   for (const size_t tiles : {1, 2, 3, 6}) {
-    std::vector<float> expected(kThreads);
+    std::vector<float> expected(kWidth);
     for (size_t tile = 0; tile < tiles; ++tile)
-      for (size_t t = 0; t < kThreads; ++t)
-        for (size_t i = 0; i < 4; ++i) expected[t] += static_cast<float>(tile * kTile + 4 * (kThreads - 1 - t) + i);
-    EXPECT_EQ(result<float>("pipeline", {{1}, {kThreads}, 2 * kTile * sizeof(float)}, kThreads,
+      for (size_t t = 0; t < kWidth; ++t)
+        for (size_t i = 0; i < 4; ++i) expected[t] += static_cast<float>(tile * kTile + 4 * (kWidth - 1 - t) + i);
+    EXPECT_EQ(result<float>("pipeline", {{1}, {kWidth}, 2 * kTile * sizeof(float)}, kWidth,
                             numbers<float>(tiles * kTile), static_cast<int>(tiles)),
               expected);
   }

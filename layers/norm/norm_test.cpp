@@ -23,10 +23,10 @@ struct Bound {
   Norm norm;
   std::vector<std::unique_ptr<Tensor>> values, grads;
 
-  Bound(Norm n, DType dtype) : norm(std::move(n)) {
+  Bound(Norm n, Where where) : norm(std::move(n)) {
     norm.each([&](Param& p) {
-      values.push_back(std::make_unique<Tensor>(p.shape, dtype));
-      grads.push_back(std::make_unique<Tensor>(p.shape, dtype));
+      values.push_back(std::make_unique<Tensor>(p.shape, where));
+      grads.push_back(std::make_unique<Tensor>(p.shape, where));
       values.back()->fill(normal(values.back()->size(), static_cast<unsigned>(values.size())));
       p.value = *values.back(), p.grad = *grads.back();
     });
@@ -79,11 +79,11 @@ TEST(Norm, AgainGivesTheSameBits) {
   for (const Backend& backend : backends())
     for (const Norm& kind : kinds())
       for (bool with_branch : {false, true}) {
-        const Bound bound(kind, backend.dtype);
+        const Bound bound(kind, backend);
         Bench bench(backend);
         const Shape matrix = {kRows, kWidth};
-        Tensor x(matrix, backend.dtype), branch(matrix, backend.dtype), h(matrix, backend.dtype);
-        Tensor y(matrix, backend.dtype), again(matrix, backend.dtype);
+        Tensor x(matrix, backend), branch(matrix, backend), h(matrix, backend);
+        Tensor y(matrix, backend), again(matrix, backend);
         x.fill(normal(x.size(), 1)), branch.fill(normal(branch.size(), 2));
         Norm::Saved saved;
         bound.norm.forward(bench.ctx, y, with_branch ? h : View{}, x, with_branch ? branch : View{}, saved);

@@ -1,21 +1,47 @@
-# CUDA kernels, the *_cuda.cu beside the other twins of an op, and *_toolkit.cpp, host code that needs the toolkit's
-# headers. With RW_CUDA both are compiled into the program. Without it tests execute the kernels on the CPU: g++
-# compiles the same sources against tests/emulator, which stands for the toolkit too. Nothing of it is in the program.
-option(RW_CUDA "compile the CUDA kernels (nvcc)" OFF)
+# CUDA: kernels, the *_cuda.cu beside the other twins of an op, and *_toolkit.cpp, host code that needs the toolkit's
+# headers. Where nvcc is found, the program has them. The rest of the library is the same with and without, and refers to
+# them weakly.
+#
+# Tests execute the kernels on the CPU: g++ compiles the same sources against tests/emulator, which stands for the
+# toolkit too.
+set(RW_CUDA "auto" CACHE STRING "auto | on | off: compile the CUDA kernels; auto: if CUDA 12 or newer is found")
 
 file(GLOB_RECURSE kernels RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS
   core/*_cuda.cu layers/*_cuda.cu optim/*_cuda.cu)
+file(GLOB_RECURSE toolkit RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS core/*_toolkit.cpp)
 
-if(RW_CUDA)
+if(RW_CUDA STREQUAL auto)
+  find_package(CUDAToolkit 12 QUIET)
+  include(CheckLanguage)
+  check_language(CUDA)
+elseif(RW_CUDA STREQUAL on)
+  find_package(CUDAToolkit 12 REQUIRED)
+  set(CMAKE_CUDA_COMPILER ${CUDAToolkit_NVCC_EXECUTABLE})
+endif()
+if(CUDAToolkit_FOUND AND CMAKE_CUDA_COMPILER AND NOT RW_CUDA STREQUAL off)
+  message(STATUS "CUDA ${CUDAToolkit_VERSION}: the program has the CUDA kernels")
   set(CMAKE_CUDA_ARCHITECTURES 80 90)
   enable_language(CUDA)
-  file(GLOB_RECURSE toolkit RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS core/*_toolkit.cpp train/*_toolkit.cpp)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc knows it
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  endif()
   add_library(rw_cuda OBJECT ${kernels} ${toolkit})
   target_include_directories(rw_cuda PRIVATE ${PROJECT_SOURCE_DIR})
-  # CMake 3.25 knows no C++20 for nvcc, and would leave CMAKE_CUDA_STANDARD 20 out without a word.
-  target_compile_options(rw_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr -Xptxas=-v -Xcompiler=-Wall,-Wextra
-    $<$<BOOL:${RW_WERROR}>:-Werror=all-warnings>)
-elseif(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # whose ThreadSanitizer would take the hooks of the race detector
+  target_link_libraries(rw_cuda PUBLIC CUDA::cudart_static)
+  # What ptxas says of each kernel lies beside its object, for tests/tools/ptxas_table.
+  target_compile_options(rw_cuda PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xptxas=-v -Xcompiler=-Wall,-Wextra>
+    $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${RW_WERROR}>>:-Werror=all-warnings>
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wconversion -Wshadow>
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${RW_WERROR}>>:-Werror>)
+  set_target_properties(rw_cuda PROPERTIES CUDA_COMPILER_LAUNCHER
+    "${PROJECT_SOURCE_DIR}/tests/tools/keep_ptxas;${CMAKE_CXX_COMPILER_LAUNCHER}")
+else()
+  message(STATUS "no CUDA 12 or newer, or RW_CUDA is off: the program runs on the CPU")
+endif()
+
+if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitizer
   find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp REQUIRED)
   find_library(BOOST_CONTEXT_LIBRARY boost_context REQUIRED)
   file(GLOB emulator CONFIGURE_DEPENDS tests/emulator/*.cpp)
@@ -29,6 +55,12 @@ elseif(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # whose ThreadSanitizer would 
   # shared memory; and for the race detector as NAME_race in FOLDER-race. The library of another folder takes its place
   # when LD_LIBRARY_PATH says so.
   function(rw_emulated name folder)
+    set(sources)
+    foreach(kernel ${ARGN})  # as C++, which the same file cannot be beside CUDA
+      set(source ${PROJECT_BINARY_DIR}/${folder}/${kernel}.cpp)
+      file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${kernel}\"\n")
+      list(APPEND sources ${source})
+    endforeach()
     set(detector)
     if(NOT CMAKE_CXX_FLAGS MATCHES sanitize)
       set(detector race)
@@ -38,16 +70,28 @@ elseif(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # whose ThreadSanitizer would 
         set(name ${name}_race)
         set(folder ${folder}-race)
       endif()
-      add_library(${name} SHARED ${ARGN})
+      add_library(${name} SHARED ${sources})
       set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
       target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
-      target_compile_options(${name} PRIVATE -xc++ -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
+      target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
         -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
       target_link_libraries(${name} PRIVATE rw_simt)
     endforeach()
-    set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
   endfunction()
   rw_emulated(rw_kernels emulated ${kernels})
-  rw_emulated(rw_test_kernels emulated-test tests/emulator/test_kernels.cu)
+  rw_emulated(rw_test_kernels test-kernels tests/emulator/test_kernels.cu)
 endif()
+
+# Gives a program the CUDA twins, if there are any, and a test the emulated ones.
+function(rw_link_cuda program)
+  if(TARGET rw_cuda)
+    target_link_libraries(${program} PRIVATE rw_cuda)
+  endif()
+endfunction()
+function(rw_link_kernels test)
+  if(TARGET rw_kernels)
+    # Though nothing but weak references, which may stay null, asks for them.
+    target_link_libraries(${test} PRIVATE -Wl,--push-state,--no-as-needed rw_kernels rw_simt -Wl,--pop-state)
+  endif()
+endfunction()

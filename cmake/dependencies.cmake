@@ -1,5 +1,5 @@
-# What Ropewalk is built on, as Debian 12 packages it. CUDA and MPI are looked for and reported; nothing needs them
-# yet.
+# What Ropewalk is built on, as Debian 12 packages it. CUDA is looked for by cuda.cmake, MPI is looked
+# for and reported; nothing needs it yet.
 if(RW_THREADS STREQUAL openmp)
   find_package(OpenMP REQUIRED)
   set(threads OpenMP::OpenMP_CXX)
@@ -32,12 +32,9 @@ target_link_libraries(rw_dependencies INTERFACE ${threads} hwy::hwy rw_dnnl CLI1
   tomlplusplus::tomlplusplus nlohmann_json::nlohmann_json ZLIB::ZLIB PkgConfig::XXHASH PkgConfig::ZSTD
   PkgConfig::SENTENCEPIECE PkgConfig::PCRE2 PkgConfig::UTF8PROC PkgConfig::HDF5)
 
-find_package(CUDAToolkit QUIET)
 find_package(MPI QUIET COMPONENTS CXX)
-foreach(package CUDAToolkit MPI)
-  if(${package}_FOUND)
-    message(STATUS "${package} found (not used yet)")
-  else()
-    message(STATUS "${package} not found (not needed)")
-  endif()
-endforeach()
+if(MPI_FOUND)
+  message(STATUS "MPI found (not used yet)")
+else()
+  message(STATUS "MPI not found (not needed)")
+endif()

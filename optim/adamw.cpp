@@ -13,7 +13,7 @@ void adamw(Ctx& ctx, View p, View m, View v, CView g, CView clip, const AdamWOpt
   RW_CHECK(opt.step >= 1, opt.step);
   RW_CHECK(opt.beta1 >= 0 && opt.beta1 < 1 && opt.beta2 >= 0 && opt.beta2 < 1, opt.beta1, opt.beta2);
   RW_CHECK(opt.lr >= 0 && opt.weight_decay >= 0 && opt.eps > 0, opt.lr, opt.weight_decay, opt.eps);
-  dispatch<cpu::adamw, fast::adamw>(__func__, ctx, p.dtype, p, m, v, g, clip, opt);
+  dispatch<cpu::adamw, fast::adamw, cuda::adamw>(__func__, ctx, p.dtype, p, m, v, g, clip, opt);
 }
 
 }  // namespace rw

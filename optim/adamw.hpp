@@ -29,5 +29,8 @@ AdamW adamw;
 namespace fast {
 AdamW adamw;
 }
+namespace cuda {
+[[gnu::weak]] AdamW adamw;
+}
 
 }  // namespace rw

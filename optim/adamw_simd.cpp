@@ -3,24 +3,9 @@
 #define HWY_TARGET_INCLUDE "optim/adamw_simd.cpp"
 #include <hwy/foreach_target.h>  // before everything else of Highway's
 
-#include <cmath>
-
 #include "core/base/parallel.hpp"
 #include "core/math/simd-inl.hpp"
-#include "optim/adamw.hpp"
-
-#ifndef RW_OPTIM_ADAMW_SIMD_CPP
-#define RW_OPTIM_ADAMW_SIMD_CPP
-namespace rw {
-namespace {
-
-struct AdamWNumbers {  // lr: lr / (1 - β1^t); inverse_root: 1 / √(1 - β2^t); keep: 1 - lr · weight_decay
-  float factor, beta1, beta2, rest1, rest2, keep, lr, inverse_root, eps;
-};
-
-}  // namespace
-}  // namespace rw
-#endif
+#include "optim/adamw_numbers.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::HWY_NAMESPACE {
@@ -28,9 +13,9 @@ namespace {
 
 // One pass: 16 bytes read and 12 written for each element.
 void adamw_block(float* HWY_RESTRICT p, float* HWY_RESTRICT m, float* HWY_RESTRICT v, const float* HWY_RESTRICT g,
-                 size_t n, const AdamWNumbers& k) {
+                 size_t n, float factor, const AdamWNumbers& k) {
   for_columns(n, [&](auto d, size_t i) HWY_ATTR {
-    const auto gradient = hn::Mul(hn::Set(d, k.factor), hn::LoadU(d, g + i));
+    const auto gradient = hn::Mul(hn::Set(d, factor), hn::LoadU(d, g + i));
     const auto first = hn::MulAdd(hn::Set(d, k.beta1), hn::LoadU(d, m + i), hn::Mul(hn::Set(d, k.rest1), gradient));
     const auto second =
         hn::MulAdd(hn::Set(d, k.beta2), hn::LoadU(d, v + i), hn::Mul(hn::Set(d, k.rest2), hn::Mul(gradient, gradient)));
@@ -55,23 +40,14 @@ HWY_EXPORT(adamw_block);
 }  // namespace
 
 void fast::adamw(Ctx&, View p, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
-  const auto step = static_cast<double>(opt.step);
-  const auto single = [](double value) { return static_cast<float>(value); };
-  const AdamWNumbers numbers{.factor = clip.as<float>().data[0],
-                             .beta1 = single(opt.beta1),
-                             .beta2 = single(opt.beta2),
-                             .rest1 = single(1 - opt.beta1),
-                             .rest2 = single(1 - opt.beta2),
-                             .keep = single(1 - opt.lr * opt.weight_decay),
-                             .lr = single(opt.lr / (1 - std::pow(opt.beta1, step))),
-                             .inverse_root = single(1 / std::sqrt(1 - std::pow(opt.beta2, step))),
-                             .eps = single(opt.eps)};
+  const AdamWNumbers numbers = adamw_numbers(opt);
+  const float factor = clip.as<float>().data[0];
   const auto block = &HWY_DYNAMIC_DISPATCH(adamw_block);
   constexpr int64_t kBlock = 1 << 14;  // elements
   parallel_for((p.width() + kBlock - 1) / kBlock, [=, n = p.width()](int64_t i) {
     const int64_t at = i * kBlock;
     block(p.as<float>().data + at, m.as<float>().data + at, v.as<float>().data + at, g.as<float>().data + at,
-          static_cast<size_t>(std::min(kBlock, n - at)), numbers);
+          static_cast<size_t>(std::min(kBlock, n - at)), factor, numbers);
   });
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr AdamWOpt kOpt{.lr = 0.02, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.1, .step = 3};
 
 struct Tensors {
-  Tensors(int64_t n, DType t) : p({n}, t), m({n}, t), v({n}, t), g({n}, t), clip({1}, t) {
+  Tensors(int64_t n, Where t) : p({n}, t), m({n}, t), v({n}, t), g({n}, t), clip({1}, t) {
     unsigned seed = 0;
     for (Tensor* one : {&p, &m, &v, &g}) one->fill(normal(one->size(), ++seed));
     auto squares = v.values();
@@ -47,9 +47,8 @@ void naive(const Tensors& t, const AdamWOpt& opt) {
 // What is tested: the op, or a sabotaged one, to see that it is found out.
 using Op = std::function<decltype(adamw)>;
 
-std::string problems(const Op& op, const Backend& backend, int64_t n) {
-  Bench bench(backend);
-  const Tensors t(n, backend.dtype), reference(n, backend.dtype);
+std::string problems(const Op& op, Bench& bench, const Backend& backend, int64_t n) {
+  const Tensors t(n, backend), reference(n, backend.dtype);
   const Tensors truth(n, DType::f64);
   for (auto one : {&Tensors::p, &Tensors::m, &Tensors::v, &Tensors::g}) {
     // the truth starts from the rounded values
@@ -65,22 +64,24 @@ std::string problems(const Op& op, const Backend& backend, int64_t n) {
     found += parity(names[i], t.*one, reference.*one, truth.*one);
     if (!(t.*one).sentinels_intact()) found += "a sentinel was overwritten\n";
   }
-  const Tensors fresh(n, backend.dtype);
+  const Tensors fresh(n, backend);
   if (t.g.bytes() != fresh.g.bytes() || t.clip.bytes() != fresh.clip.bytes()) found += "an input changed\n";
   return found;
 }
 
 TEST(AdamW, HasNoProblems) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
     for (int64_t n : {1, 5, 15, 16, 17, 33, 1000, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 100003})
-      EXPECT_EQ(problems(adamw, backend, n), "") << backend << ' ' << n;
+      EXPECT_EQ(problems(adamw, bench, backend, n), "") << backend << ' ' << n;
+  }
 }
 
 // Two steps of one parameter, worked out by hand: lr 0.1, betas 0.9 and 0.99, eps 1e-8, weight decay 0.5, clip 1.
 TEST(AdamW, GoldenValues) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensors t(1, backend.dtype);
+    Tensors t(1, backend);
     t.p.fill({1}), t.m.fill({0}), t.v.fill({0}), t.clip.fill({1});
     AdamWOpt opt{.lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .weight_decay = 0.5, .step = 1};
     t.g.fill({0.5});
@@ -103,7 +104,7 @@ TEST(AdamW, SameBitsForEveryNumberOfThreadsAndEveryCut) {
     Bench bench(backend);
     const auto run = [&](int team, int64_t cut) {
       set_threads(team);
-      const Tensors t(50000, backend.dtype);
+      const Tensors t(50000, backend);
       const auto part = [&](const Tensor& one, int64_t first, int64_t count) {
         return columns(one.view(), first, count);
       };
@@ -119,8 +120,35 @@ TEST(AdamW, SameBitsForEveryNumberOfThreadsAndEveryCut) {
   set_threads(before);
 }
 
+TEST(AdamW, SameBitsAtEveryAddress) {
+  constexpr int64_t kElements = 1027;
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    std::vector<std::vector<double>> moved;
+    for (size_t shifted = 0; shifted <= 4; ++shifted) {  // one operand after the other; then none
+      const Tensors t(kElements, backend);
+      Tensor wide({kElements + 1}, backend);
+      std::array<View, 4> operands = {t.p, t.m, t.v, t.g};
+      if (shifted < 4) {
+        auto values = std::array{&t.p, &t.m, &t.v, &t.g}[shifted]->values();
+        values.insert(values.begin(), 0.0);
+        wide.fill(values);
+        operands[shifted] = columns(wide.view(), 1, kElements);
+      }
+      adamw(bench.ctx, operands[0], operands[1], operands[2], operands[3], t.clip, kOpt);
+      moved.emplace_back();
+      for (View one : {operands[0], operands[1], operands[2]})
+        visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+          moved.back().insert(moved.back().end(), one.as<T>().data, one.as<T>().data + kElements);
+        });
+    }
+    EXPECT_THAT(moved, testing::Each(moved[0])) << backend;
+  }
+}
+
 TEST(AdamWSabotage, IsFoundOut) {
   const Backend plain{"plain_f32", DType::f32, {}, true};
+  Bench bench(plain);
   const auto with = [&](auto change) {
     return problems(
         [=](Ctx& ctx, View p, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
@@ -128,7 +156,7 @@ TEST(AdamWSabotage, IsFoundOut) {
           change(other, clip);
           adamw(ctx, p, m, v, g, clip, other);
         },
-        plain, 33);
+        bench, plain, 33);
   };
   const Tensors ones(1, DType::f32);
   ones.clip.as<float>().data[0] = 1;

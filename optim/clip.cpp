@@ -11,7 +11,8 @@ void clip_factor(Ctx& ctx, View norm, View clip, CView g, double limit) {
   RW_CHECK(limit >= 0, limit);
   const ArenaScope scope(ctx.scratch);
   const View partial = ctx.scratch.take({(g.width() + kClipBlock - 1) / kClipBlock}, DType::f64, "clip_factor.partial");
-  dispatch<cpu::clip_factor, fast::clip_factor>(__func__, ctx, g.dtype, norm, clip, g, limit, partial);
+  dispatch<cpu::clip_factor, fast::clip_factor, cuda::clip_factor>(__func__, ctx, g.dtype, norm, clip, g, limit,
+                                                                   partial);
 }
 
 }  // namespace rw

@@ -25,5 +25,8 @@ ClipFactor clip_factor;
 namespace fast {
 ClipFactor clip_factor;
 }
+namespace cuda {
+[[gnu::weak]] ClipFactor clip_factor;
+}
 
 }  // namespace rw

@@ -142,7 +142,7 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
     rw::choice(t.recompute, {{"none", Recompute::none}, {"norms", Recompute::norms}, {"block", Recompute::block}}));
   f({"dtype", train, choice, "of parameters and activations"},
     rw::choice(t.dtype, {{"f32", DType::f32}, {"f64", DType::f64}}));
-  f({"device", train, text, "where it runs: cpu"}, &t.device);
+  f({"device", train, text, "where it runs: cpu, cuda, cuda:1, or auto", {}, kResume}, &t.device);
   f({"threads", train, integer, "0: one for each core", {}, kResume}, &t.threads);
 
   Settings::Optimizer& o = s.optimizer;

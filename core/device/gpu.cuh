@@ -24,6 +24,8 @@
 
 namespace rw {
 
+static_assert(__cplusplus >= 202002L, "nvcc was not told to compile C++20");
+
 namespace detail {
 inline void check_launch(cudaError_t status, std::string_view kernel, dim3 grid, dim3 block, size_t shared_bytes) {
   if (status == cudaSuccess) return;

@@ -1,5 +1,7 @@
 // The words that kernels share: vectors of N elements, sums over a warp and over a block, and the shapes of launches.
 #pragma once
+#include <limits>
+
 #include "core/device/gpu.cuh"
 
 namespace rw {
@@ -44,6 +46,13 @@ bool rows_aligned(size_t bytes, const V&... views) {
   return (aligned(views) && ...);
 }
 
+// The address alone, for rows_aligned: a kernel that takes the last elements of a flat view one by one asks no more.
+inline CView begin_of(CView v) {
+  v.shape = {0};
+  v.row_stride = 0;
+  return v;
+}
+
 // Calls f.operator()<N>(): vectors of 16 bytes if every row of `views` allows them, else single elements.
 template <class T, class F, class... V>
 void visit_vector(F&& f, const V&... views) {
@@ -53,11 +62,14 @@ void visit_vector(F&& f, const V&... views) {
     f.template operator()<1>();
 }
 
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 // For blocks of one dimension in x, a multiple of 32 threads. Every lane, or thread, gets the result; the order of the
 // additions depends on nothing but the size of the block.
-__device__ inline float warp_sum(float v) {
+template <class T>
+__device__ T warp_sum(T v) {
   for (int lanes = 16; lanes > 0; lanes /= 2) v += __shfl_xor_sync(kAllLanes, v, lanes);
   return v;
 }
@@ -65,20 +77,21 @@ __device__ inline float warp_max(float v) {  // NaN is not seen
   for (int lanes = 16; lanes > 0; lanes /= 2) v = fmaxf(v, __shfl_xor_sync(kAllLanes, v, lanes));
   return v;
 }
-template <class Warp, class Join>
-__device__ float block_reduce(float v, Warp of_warp, Join join) {
-  __shared__ float each[32];
+template <class T, class Warp, class Join>
+__device__ T block_reduce(T v, Warp of_warp, Join join) {
+  __shared__ T each[32];
   v = of_warp(v);
   __syncthreads();  // the threads may still be reading the results of the call before
   if (threadIdx.x % 32 == 0) each[threadIdx.x / 32] = v;
   __syncthreads();
-  float result = each[0];
+  T result = each[0];
   for (unsigned warp = 1; warp < blockDim.x / 32; ++warp) result = join(result, each[warp]);
   return result;
 }
-__device__ inline float block_sum(float v) {
+template <class T>
+__device__ T block_sum(T v) {
   return block_reduce(
-      v, [](float x) { return warp_sum(x); }, [](float a, float b) { return a + b; });
+      v, [](T x) { return warp_sum(x); }, [](T a, T b) { return a + b; });
 }
 __device__ inline float block_max(float v) {
   return block_reduce(
@@ -98,6 +111,7 @@ inline dim3 grid_of_teams(int64_t rows, dim3 block) {
 }
 __device__ inline int64_t row_of_team() { return int64_t{blockIdx.x} * blockDim.y + threadIdx.y; }
 __device__ inline float team_sum(float v) { return blockDim.x == 32 ? warp_sum(v) : block_sum(v); }
+__device__ inline float team_max(float v) { return blockDim.x == 32 ? warp_max(v) : block_max(v); }
 
 // A grid over n elements, kGridThreads threads a block and one element each, as many blocks as a grid can have; the
 // kernel's loop goes on where they do not suffice.

@@ -13,7 +13,7 @@ void column_sum(Ctx& ctx, View sum, CView x, Grad store) {
   RW_CHECK(store != Grad::skip);
   const ArenaScope scope(ctx.scratch);
   const View partial = ctx.scratch.take({row_parts(x.rows()), x.width()}, x.dtype, "column_sum.partial");
-  dispatch<cpu::column_sum>(__func__, ctx, x.dtype, sum, x, store, partial);
+  dispatch<cpu::column_sum, no_twin, cuda::column_sum>(__func__, ctx, x.dtype, sum, x, store, partial);
 }
 
 }  // namespace rw

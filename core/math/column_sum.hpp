@@ -13,5 +13,8 @@ using ColumnSum = Twin<decltype(column_sum), View /* partial [row_parts, C] */>;
 namespace cpu {
 ColumnSum column_sum;
 }
+namespace cuda {
+[[gnu::weak]] ColumnSum column_sum;
+}
 
 }  // namespace rw

@@ -26,7 +26,7 @@ std::string problems(const Sum& op, Bench& bench, const Backend& backend, int64_
     const ArenaScope scope(bench.ctx.scratch);  // scratch starts as NaN
     std::memset(bench.ctx.scratch.take({1 << 16}, DType::f32, "poison").data, 0xff, 4 << 16);
   }
-  Tensor x({rows, width}, backend.dtype, gap), sum({width}, backend.dtype);
+  Tensor x({rows, width}, backend, gap), sum({width}, backend);
   x.fill(normal(x.size(), 1));
   const auto before = x.bytes();
   Tensor same_precision({width}, backend.dtype), exact({width}, DType::f64), x_exact({rows, width}, DType::f64);
@@ -58,14 +58,16 @@ TEST(ColumnSum, HasNoProblemsOnAnyBackend) {
         for (int64_t width : {1, 5, 15, 16, 17, 31, 32, 33, 129})
           EXPECT_EQ(problems(column_sum, bench, backend, rows, width, gap), "") << backend << rows << 'x' << width;
       EXPECT_EQ(problems(column_sum, bench, backend, 3, 4104, gap), "") << backend;
+      EXPECT_EQ(problems(column_sum, bench, backend, 9, 132, gap), "") << backend;
       EXPECT_EQ(problems(column_sum, bench, backend, 2063, 9, gap), "") << backend;
+      EXPECT_EQ(problems(column_sum, bench, backend, 6001, 4, gap), "") << backend;
       EXPECT_EQ(problems(column_sum, bench, backend, 257, 513, gap), "") << backend;
     }
   }
 }
 
 TEST(ColumnSum, RowsAreAllDimensionsButTheLast) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor x({2, 3, 2}, DType::f64), sum({2}, DType::f64);
   x.fill({1, 10, 2, 20, 3, 30, 4, 40, 5, 50, 6, 60});
   column_sum(bench.ctx, sum, x, Grad::overwrite);
@@ -75,7 +77,7 @@ TEST(ColumnSum, RowsAreAllDimensionsButTheLast) {
 TEST(ColumnSum, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false}) {
-    Bench bench({"f32", DType::f32, plain});
+    Bench bench({"f32", DType::f32, {}, plain});
     Tensor x({100, 600}, DType::f32, 5), sum({600}, DType::f32);
     x.fill(normal(x.size(), 1));
     std::vector<std::vector<std::byte>> bits;
@@ -90,7 +92,7 @@ TEST(ColumnSum, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(ColumnSum, NamesWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensor x({3, 8}, DType::f32), sum({8}, DType::f32), empty({0, 8}, DType::f32), narrow({7}, DType::f32);
   const Tensor f64({8}, DType::f64), far({8}, {DType::f32, {Device::cuda, 0}});
   const auto error = [&](View to, View from, Grad store) {
@@ -109,7 +111,7 @@ TEST(ColumnSum, NamesWhatIsWrong) {
 
 // The test is tested: each of these is wrong in one way.
 TEST(ColumnSum, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, true};
+  const Backend backend{"plain_f32", DType::f32, {}, true};
   Bench bench(backend);
   const auto found = [&](const Sum& op) { return problems(op, bench, backend, 17, 33, 3); };
   using testing::HasSubstr;

@@ -5,10 +5,11 @@
 //   gemm_tn   c = aᵀ · b             a [k, m], b [k, n], c [m, n]      weight gradient:  dw = dyᵀ · x
 //
 // Shapes   matrices: all dimensions but the last are rows. bias [n], or empty for none.
-// DTypes   one of f64, f32 for all. f64 is plain; f32 is oneDNN (plain with ctx.plain), on a GPU cuBLASLt.
+// DTypes   one of f64, f32 for all. f64 is plain; f32 is oneDNN (plain with ctx.plain), on a GPU cuBLASLt without TF32.
 // Store    overwrite sets c, accumulate adds to it. Grad::skip is an error here.
 // Aliasing c overlaps nothing else. Rows may be strided.
-// Errors   rw::Error if a shape, dtype, device or alias is otherwise.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or the library refuses. On a GPU UserError if
+//          cuBLASLt, opened when the first product is asked for, is not found, or 32 MiB of workspace are not there.
 // Bits     the same for the same build, machine kind, number of threads and shapes.
 #pragma once
 #include "core/dispatch.hpp"

@@ -7,7 +7,7 @@ namespace rw {
 class Indices {
  public:
   explicit Indices(CView v) : rows_(v.as<int32_t>()), width_(v.width()) {}
-  int64_t operator[](int64_t i) const { return rows_[i / width_][i % width_]; }
+  constexpr int64_t operator[](int64_t i) const { return rows_[i / width_][i % width_]; }
 
  private:
   Rows<const int32_t> rows_;

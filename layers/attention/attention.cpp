@@ -48,11 +48,25 @@ AttentionSizes check_inputs(const Expect& expect, const Ctx& ctx, CView q, CView
          k_far);
   expect(opt.near >= 0 && opt.window >= 0 && opt.sinks >= 0, "near, window and sinks at least 0", "near, window, sinks",
          opt.near, opt.window, opt.sinks);
+  const int64_t e = sizes.value_width;
+  expect(ctx.device.kind == Device::cpu || std::max(d, e) <= kMostWidthOnGpu, "heads of at most 256 columns on a GPU",
+         "d, e", d, e);
   return sizes;
 }
 
-// Which twin dispatch picks, for the scratch that it wants.
+// What the twin that dispatch picks wants.
 bool runs_plain(const Ctx& ctx, CView q) { return ctx.plain || q.dtype == DType::f64; }
+Shape forward_scratch(const Ctx& ctx, const AttentionSizes& sizes, CView q, CView k, CView v, const AttentionOpt& opt) {
+  if (ctx.device.kind == Device::cuda) return {0};
+  if (runs_plain(ctx, q)) return {sizes.batch * sizes.heads, sizes.keys};
+  return {AttentionTiles(q, k, v, opt).forward_scratch()};
+}
+Shape backward_scratch(const Ctx& ctx, const AttentionSizes& sizes, CView q, CView k, CView v,
+                       const AttentionOpt& opt) {
+  if (ctx.device.kind == Device::cuda) return {sizes.batch * sizes.queries, sizes.heads};
+  if (runs_plain(ctx, q)) return {0};
+  return {AttentionTiles(q, k, v, opt).backward_scratch()};
+}
 
 }  // namespace
 
@@ -67,10 +81,9 @@ void attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, co
   RW_CHECK(disjoint_from_all(lse, o, q, k, v, opt.first_key, opt.factor, opt.q_far, opt.k_far), lse, o, q, k, v);
 
   const ArenaScope scope(ctx.scratch);
-  const Shape of_scratch = runs_plain(ctx, q) ? Shape{sizes.batch * sizes.heads, sizes.keys}
-                                              : Shape{AttentionTiles(q, k, v, opt).forward_scratch()};
-  const View scratch = ctx.scratch.take(of_scratch, q.dtype, "attention_forward");
-  dispatch<cpu::attention_forward, fast::attention_forward>(__func__, ctx, q.dtype, o, lse, q, k, v, opt, scratch);
+  const View scratch = ctx.scratch.take(forward_scratch(ctx, sizes, q, k, v, opt), q.dtype, __func__);
+  dispatch<cpu::attention_forward, fast::attention_forward, cuda::attention_forward>(__func__, ctx, q.dtype, o, lse, q,
+                                                                                     k, v, opt, scratch);
 }
 
 void attention_backward(Ctx& ctx, View dq, View dk, View dv, View dq_far, View dk_far, CView do_, CView o, CView lse,
@@ -100,10 +113,9 @@ void attention_backward(Ctx& ctx, View dq, View dk, View dv, View dq_far, View d
   RW_CHECK(apart(dk_far, dq_far, dv, dk, dq), dk_far, dq_far, dv, dk, dq, do_, o, lse, q, k, v);
 
   const ArenaScope scope(ctx.scratch);
-  const int64_t elements = runs_plain(ctx, q) ? 0 : AttentionTiles(q, k, v, opt).backward_scratch();
-  const View scratch = ctx.scratch.take({elements}, q.dtype, "attention_backward");
-  dispatch<cpu::attention_backward, fast::attention_backward>(__func__, ctx, q.dtype, dq, dk, dv, dq_far, dk_far, do_,
-                                                              o, lse, q, k, v, opt, scratch);
+  const View scratch = ctx.scratch.take(backward_scratch(ctx, sizes, q, k, v, opt), q.dtype, __func__);
+  dispatch<cpu::attention_backward, fast::attention_backward, cuda::attention_backward>(
+      __func__, ctx, q.dtype, dq, dk, dv, dq_far, dk_far, do_, o, lse, q, k, v, opt, scratch);
 }
 
 }  // namespace rw

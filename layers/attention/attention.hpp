@@ -26,7 +26,8 @@
 // DTypes   f64, f32, one for all but first_key.
 // Aliasing outputs overlap nothing. All tensors may be column slices. Inputs may be one another: kf may be k.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, the scale is not finite, or near, window or sinks
-//          is negative. What first_key holds is not looked at.
+//          is negative, or d or e is above 256 on a GPU. What first_key holds is not looked at; there a query that sees
+//          no key gets NaN.
 // Bits     the same for every number of threads. A key that is not visible contributes nothing, not even a rounding.
 // Scratch  its size depends on the shapes, the options and rw::threads() only.
 //
@@ -62,5 +63,9 @@ namespace fast {
 AttentionForward attention_forward;
 AttentionBackward attention_backward;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] AttentionForward attention_forward;
+[[gnu::weak]] AttentionBackward attention_backward;
+}  // namespace cuda
 
 }  // namespace rw

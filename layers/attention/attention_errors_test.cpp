@@ -9,11 +9,13 @@ namespace rw::test {
 namespace {
 
 using testing::AllOf;
+using testing::Each;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
 
 struct AttentionErrors : testing::Test {
-  Bench bench{{"plain_f32", DType::f32, true}};
+  Bench bench{{"plain_f32", DType::f32, {}, true}};
   AttentionTensors t{{2, 2, 2, 3, 1, 4, 5, true}, DType::f32};  // q [2, 3, 16], k [2, 4, 8], v [2, 4, 10], o [2, 3, 20]
   const Tensor q_f64{{2, 3, 16}, DType::f64}, k_f64{{2, 4, 8}, DType::f64}, v_f64{{2, 4, 10}, DType::f64};
   const Tensor o_f64{{2, 3, 20}, DType::f64}, lse_f64{{2, 3, 4}, DType::f64}, q_i32{{2, 3, 16}, DType::i32};
@@ -131,18 +133,23 @@ TEST_F(AttentionErrors, BackwardNamesWhatIsWrong) {
     EXPECT_THAT(error_with(right, opt), AllOf(StartsWith("attention_backward: "), HasSubstr(message)));
 }
 
-TEST_F(AttentionErrors, AMissingTwinIsAnError) {
-  Arena saved = Arena::measuring("saved", {Device::cuda, 0}), scratch = Arena::measuring("scratch", {Device::cuda, 0});
-  Ctx cuda{.device = {Device::cuda, 0}, .saved = saved, .scratch = scratch};
-  const auto there = [](View v) {
-    v.device = {Device::cuda, 0};
-    return v;
+TEST(AttentionErrorsOnAGpu, NameWhatIsMissing) {
+  const Device device{Device::cuda, 0};
+  Arena saved = Arena::measuring("saved", device), scratch = Arena::measuring("scratch", device);
+  Ctx ctx{.device = device, .saved = saved, .scratch = scratch};
+  const auto errors = [&](const AttentionTensors& t) {
+    return std::array{error_of([&] { attention_forward(ctx, t.o, t.lse, t.q, t.k, t.v, t.opt()); }), error_of([&] {
+                        attention_backward(ctx, t.dq, t.dk, t.dv, {}, {}, t.do_, t.o, t.lse, t.q, t.k, t.v, t.opt());
+                      })};
   };
-  AttentionOpt opt = t.opt();
-  opt.first_key.device = {Device::cuda, 0};
-  EXPECT_EQ(
-      error_of([&] { attention_forward(cuda, there(t.o), there(t.lse), there(t.q), there(t.k), there(t.v), opt); }),
-      "attention_forward: has no CUDA twin in this build");
+  EXPECT_THAT(errors({{1, 1, 1, 3, 1, 4, 5}, {DType::f64, device}}),
+              ElementsAre(StartsWith("attention_forward: has no CUDA twin"),
+                          StartsWith("attention_backward: has no CUDA twin")));
+  const auto wide = [](const char* got) {
+    return HasSubstr(std::string("heads of at most 256 columns on a GPU, got ") + got);
+  };
+  EXPECT_THAT(errors({{1, 1, 1, 3, 1, 257, 5}, {DType::f32, device}}), Each(wide("d = 257, e = 5")));
+  EXPECT_THAT(errors({{1, 1, 1, 3, 1, 4, 260}, {DType::f32, device}}), Each(wide("d = 4, e = 260")));
 }
 
 }  // namespace

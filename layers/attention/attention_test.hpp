@@ -13,6 +13,7 @@ struct AttentionCase {
   int64_t near = -1;  // of two branches; -1: one branch
   int64_t window = 0, sinks = 0;
   bool factor = false;
+  unsigned document = 7;  // mean length
 
   int64_t keys() const { return queries + prefix; }
   int64_t heads() const { return groups * per_group; }
@@ -20,13 +21,13 @@ struct AttentionCase {
 
 inline std::ostream& operator<<(std::ostream& out, const AttentionCase& c) {
   return out << 'B' << c.batch << "_G" << c.groups << "_H" << c.heads() << "_Tq" << c.queries << "_Tk" << c.keys()
-             << "_d" << c.d << "_e" << c.e << (c.documents ? "_documents" : "") << "_gap" << c.gap
-             << (c.near < 0 ? "" : "_near" + std::to_string(c.near)) << "_window" << c.window << '+' << c.sinks
+             << "_d" << c.d << "_e" << c.e << (c.documents ? "_documents" + std::to_string(c.document) : "") << "_gap"
+             << c.gap << (c.near < 0 ? "" : "_near" + std::to_string(c.near)) << "_window" << c.window << '+' << c.sinks
              << (c.factor ? "_factor" : "");
 }
 
 // first_key of documents of random lengths: a new one starts with a chance of one in `mean`.
-inline std::vector<double> random_documents(int64_t batch, int64_t keys, unsigned seed, unsigned mean = 7) {
+inline std::vector<double> random_documents(int64_t batch, int64_t keys, unsigned seed, unsigned mean) {
   std::mt19937 generator(seed);
   std::vector<double> first_key;
   for (int64_t b = 0; b < batch; ++b)
@@ -36,29 +37,29 @@ inline std::vector<double> random_documents(int64_t batch, int64_t keys, unsigne
 }
 
 struct AttentionTensors {
-  AttentionTensors(const AttentionCase& c_, DType t)
+  AttentionTensors(const AttentionCase& c_, Where t)
       : c(c_),
-        q({c.batch, c.queries, c.heads() * c.d}, t, {}, c.gap),
-        k({c.batch, c.keys(), c.groups * c.d}, t, {}, c.gap),
-        v({c.batch, c.keys(), c.groups * c.e}, t, {}, c.gap),
-        do_({c.batch, c.queries, c.heads() * c.e}, t, {}, c.gap),
-        first_key({c.batch, c.keys()}, DType::i32),
+        q({c.batch, c.queries, c.heads() * c.d}, t, c.gap),
+        k({c.batch, c.keys(), c.groups * c.d}, t, c.gap),
+        v({c.batch, c.keys(), c.groups * c.e}, t, c.gap),
+        do_({c.batch, c.queries, c.heads() * c.e}, t, c.gap),
+        first_key({c.batch, c.keys()}, {DType::i32, t.device}),
         factor({c.batch, c.queries}, t),
-        q_far(q.view().shape, t, {}, c.gap),
-        k_far(k.view().shape, t, {}, c.gap),
-        o(do_.view().shape, t, {}, c.gap),
-        lse({c.batch, c.queries, c.heads()}, accumulator(t), {}, c.gap),
-        dq(q.view().shape, t, {}, c.gap),
-        dk(k.view().shape, t, {}, c.gap),
-        dv(v.view().shape, t, {}, c.gap),
-        dq_far(q.view().shape, t, {}, c.gap),
-        dk_far(k.view().shape, t, {}, c.gap) {
+        q_far(q.view().shape, t, c.gap),
+        k_far(k.view().shape, t, c.gap),
+        o(do_.view().shape, t, c.gap),
+        lse({c.batch, c.queries, c.heads()}, {accumulator(t.dtype), t.device}, c.gap),
+        dq(q.view().shape, t, c.gap),
+        dk(k.view().shape, t, c.gap),
+        dv(v.view().shape, t, c.gap),
+        dq_far(q.view().shape, t, c.gap),
+        dk_far(k.view().shape, t, c.gap) {
     unsigned seed = 0;
     for (Tensor* input : {&q, &k, &v, &do_, &q_far, &k_far}) input->fill(normal(input->size(), ++seed));
     std::vector<double> factors = normal(factor.size(), ++seed);
     for (double& x : factors) x = 1 + 0.3 * x;
     factor.fill(factors);
-    first_key.fill(random_documents(c.batch, c.keys(), 5));
+    first_key.fill(random_documents(c.batch, c.keys(), 5, c.document));
   }
   AttentionOpt opt() const {
     return {.head_width = c.d,

@@ -28,7 +28,7 @@ struct KvCache {
   // Rows that the next token finds in use.
   int64_t kept() const { return window > 0 ? std::min(length, capacity() - 1) : length; }
   // Drops the oldest token that may be dropped if all rows are in use.
-  void make_room(const Ctx&);
+  void make_room(Ctx&);
 
   // k, v or k_far with the next tokens behind it: in the cache where they fit, else in ctx.scratch.
   class Joined {

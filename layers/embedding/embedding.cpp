@@ -1,8 +1,23 @@
 #include "layers/embedding/embedding.hpp"
 
+#include <limits>
+
 #include "core/tensor/indices.hpp"
 
 namespace rw {
+namespace {
+
+EmbeddingScratch take_scratch(Ctx& ctx, CView dy) {
+  if (ctx.device.kind == Device::cpu) return {};
+  using S = EmbeddingScratch;
+  const int64_t rows = dy.rows(), tiles = (rows - 1) / S::kTile + 1, spans = (rows - 1) / S::kSpan + 1;
+  RW_CHECK(rows <= std::numeric_limits<int32_t>::max(), dy);
+  return {ctx.scratch.take({2, rows, 2}, DType::i32, "embedding.tokens"),
+          ctx.scratch.take({tiles + 1, S::kDigits}, DType::i32, "embedding.counts"),
+          ctx.scratch.take({spans, dy.width()}, dy.dtype, "embedding.partial")};
+}
+
+}  // namespace
 
 void embedding_forward(Ctx& ctx, View y, CView id, CView table, Grad store) {
   RW_CHECK(y.rows() > 0 && y.width() > 0, y);
@@ -15,7 +30,7 @@ void embedding_forward(Ctx& ctx, View y, CView id, CView table, Grad store) {
   RW_CHECK(store != Grad::skip);
   check_indices(__func__, "id", ctx, id, table.rows());
 
-  dispatch<cpu::embedding_forward>(__func__, ctx, y.dtype, y, id, table, store);
+  dispatch<cpu::embedding_forward, no_twin, cuda::embedding_forward>(__func__, ctx, y.dtype, y, id, table, store);
 }
 
 void embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad store) {
@@ -29,7 +44,10 @@ void embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad store) {
   RW_CHECK(store != Grad::skip);
   check_indices(__func__, "id", ctx, id, dtable.rows());
 
-  dispatch<cpu::embedding_backward>(__func__, ctx, dy.dtype, dtable, dy, id, store);
+  const ArenaScope scope(ctx.scratch);
+  const EmbeddingScratch scratch = take_scratch(ctx, dy);
+  dispatch<cpu::embedding_backward, no_twin, cuda::embedding_backward>(__func__, ctx, dy.dtype, dtable, dy, id, store,
+                                                                       scratch);
 }
 
 }  // namespace rw

@@ -20,7 +20,7 @@ void cpu::embedding_forward(Ctx&, View y, CView id, CView table, Grad store) {
 }
 
 // In parallel over blocks of columns, so no two threads add to one element, and each adds in the order of the rows.
-void cpu::embedding_backward(Ctx&, View dtable, CView dy, CView id, Grad store) {
+void cpu::embedding_backward(Ctx&, View dtable, CView dy, CView id, Grad store, EmbeddingScratch) {
   constexpr int64_t kBlock = 32;  // columns: two cache lines of f32
   visit_dtype<double, float>(dy.dtype, [&]<class T>() {
     const auto vdtable = dtable.as<T>();

@@ -21,29 +21,34 @@ struct Case {
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.rows << 'x' << c.width << " of " << c.vocabulary << " gap " << c.gap;
 }
-std::vector<Case> cases() {  // the tile is a block of 32 columns
+std::vector<Case> cases() {  // the tile is a block of 32 columns, on a GPU kSpan and kTile rows and kDigits ids
   std::vector<Case> all;
   for (int64_t rows : {1, 5, 16, 17})
     for (int64_t width : {1, 5, 15, 16, 17, 31, 32, 33, 129})
       for (int64_t gap : {0, 3}) all.insert(all.end(), {{rows, width, 1, gap}, {rows, width, 7, gap}});
   all.insert(all.end(), {{700, 33, 50, 1}, {9, 768, 300, 0}});
+  for (int64_t rows : {32, 33, 63, 65, 257})
+    all.insert(all.end(), {{rows, 4, 1, 0}, {rows, 5, 3, 0}, {rows, 132, 2, 0}});
+  for (int64_t rows : {1023, 1024, 1025, 2049})
+    for (int64_t vocabulary : {1, 256, 257}) all.push_back({rows, 2, vocabulary, 0});
   return all;
 }
 
 struct Tensors {
-  Tensors(const Case& c_, DType t)
+  Tensors(const Case& c_, Where t)
       : c(c_),
-        table({c.vocabulary, c.width}, t, {}, c.gap),
-        dy({c.rows, c.width}, t, {}, c.gap),
-        id({c.rows}, DType::i32),
-        y({c.rows, c.width}, t, {}, c.gap),
-        dtable({c.vocabulary, c.width}, t, {}, c.gap) {
+        table({c.vocabulary, c.width}, t, c.gap),
+        dy({c.rows, c.width}, t, c.gap),
+        id({c.rows}, {DType::i32, t.device}),
+        y({c.rows, c.width}, t, c.gap),
+        dtable({c.vocabulary, c.width}, t, c.gap) {
     table.fill(normal(table.size(), 1));
     dy.fill(normal(dy.size(), 2));
-    std::mt19937 generator(3);  // some ids often, some never
+    std::mt19937 generator(3);  // some ids often, some never, the last once
     std::vector<double> ids(id.size());
     for (double& v : ids)
       v = static_cast<double>(generator() % 3 ? generator() % static_cast<size_t>((c.vocabulary + 1) / 2) : 0);
+    ids[ids.size() / 2] = static_cast<double>(c.vocabulary - 1);
     id.fill(ids);
   }
 
@@ -78,14 +83,20 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
   const auto expect = [&](bool holds, const char* otherwise) {
     if (!holds) found += std::string(otherwise) + '\n';
   };
-  Tensors t(c, backend.dtype), same_precision(c, backend.dtype), truth(c, DType::f64);
+  Tensors t(c, backend), same_precision(c, backend.dtype), truth(c, DType::f64);
   truth.table.fill(t.table.values()), truth.dy.fill(t.dy.values());
   visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision); });
   naive<double>(truth);
+  {
+    const ArenaScope scope(ctx.scratch);
+    std::memset(ctx.scratch.take({1 << 16}, DType::f32, "poison").data, 0xff, 4 << 16);
+  }
   op.forward(ctx, t.y, t.id, t.table, Grad::overwrite);
   op.backward(ctx, t.dtable, t.dy, t.id, Grad::overwrite);
   expect(largest_difference(t.y.values(), same_precision.y.values()) == 0, "y: not the rows of the table");
   found += parity("dtable", t.dtable, same_precision.dtable, truth.dtable);
+  if (ctx.device.kind == Device::cpu || c.rows <= EmbeddingScratch::kSpan)
+    expect(t.dtable.values() == same_precision.dtable.values(), "dtable: not added up in the order of the rows");
 
   const auto y = t.y.values(), dtable = t.dtable.values();
   op.forward(ctx, t.y, t.id, t.table, Grad::accumulate);
@@ -97,11 +108,13 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
   expect(largest_difference(t.y.values(), doubled(y)) == 0, "accumulate: y is not the sum");
   expect(largest_difference(t.dtable.values(), doubled(dtable)) <= 1e-5 * largest(dtable), "accumulate: not the sum");
 
-  Tensors fresh(c, backend.dtype);
+  Tensors fresh(c, backend);
   for (auto input : {&Tensors::table, &Tensors::dy, &Tensors::id})
     expect((t.*input).bytes() == (fresh.*input).bytes(), "an input changed");
   for (auto output : {&Tensors::y, &Tensors::dtable})
     expect((t.*output).sentinels_intact(), "a sentinel was overwritten");
+
+  expect(ctx.scratch.mark() == 0, "scratch was not given back");
 
   op.backward(ctx, fresh.dtable, fresh.dy, fresh.id,
               Grad::accumulate);  // onto NaN: a row without a token keeps its bits
@@ -116,7 +129,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensors t(c, DType::f64);
   op.backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
   return gradient_error(t.table, t.dtable, [&] {
@@ -140,13 +153,16 @@ TEST(Embedding, GradientMatchesCentralDifferences) {
 TEST(Embedding, TakesIdsOfAnyShapeAndStride) {  // the first T of T + 1 tokens of each sample
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensors t({6, 5, 9, 0}, backend.dtype);
-    Tensor tokens({2, 4}, DType::i32), y({2, 3, 5}, backend.dtype);
+    Tensors t({6, 5, 9, 0}, backend);
+    Tensor tokens({2, 4}, {DType::i32, backend.device}), y({2, 3, 5}, backend), dtable({9, 5}, backend);
     tokens.fill({1, 8, 3, 7, 0, 5, 5, 7});
     t.id.fill({1, 8, 3, 0, 5, 5});
     embedding_forward(bench.ctx, t.y, t.id, t.table, Grad::overwrite);
     embedding_forward(bench.ctx, y, columns(tokens.view(), 0, 3), t.table, Grad::overwrite);
     EXPECT_EQ(y.values(), t.y.values()) << backend;
+    embedding_backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
+    embedding_backward(bench.ctx, dtable, t.dy, columns(tokens.view(), 0, 3), Grad::overwrite);
+    EXPECT_EQ(dtable.values(), t.dtable.values()) << backend;
   }
 }
 
@@ -157,7 +173,7 @@ TEST(Embedding, SameBitsForEveryNumberOfThreads) {
     std::vector<std::vector<std::byte>> all;
     for (int n : {1, 2, 3}) {
       set_threads(n);
-      Tensors t({700, 129, 20, 3}, backend.dtype);
+      Tensors t({700, 129, 20, 3}, backend);
       embedding_forward(bench.ctx, t.y, t.id, t.table, Grad::overwrite);
       embedding_backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
       auto bytes = t.y.bytes();
@@ -169,8 +185,64 @@ TEST(Embedding, SameBitsForEveryNumberOfThreads) {
   set_threads(before);
 }
 
+TEST(Embedding, OrderOfAdditionsDependsOnIdsAlone) {
+  std::vector<std::vector<double>> all;
+  for (const Backend& backend : emulated_backends()) {
+    Bench bench(backend);
+    const Tensors t({1500, 7, 20, 0}, backend);
+    embedding_backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
+    all.push_back(t.dtable.values());
+  }
+  EXPECT_THAT(all, testing::Each(all.at(0)));
+}
+
+TEST(Embedding, SortsIdsOfThreeDigits) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensor dtable({70000, 1}, backend), dy({6, 1}, backend), id({6}, {DType::i32, backend.device});
+    id.fill({69999, 4463, 65536, 4463 + 65536, 65536, 256}), dy.fill({1, 2, 4, 8, 16, 32});
+    embedding_backward(bench.ctx, dtable, dy, id, Grad::overwrite);
+    std::vector<double> sums(dtable.size());
+    sums[69999] = 1 + 8, sums[4463] = 2, sums[65536] = 4 + 16, sums[256] = 32;
+    EXPECT_EQ(dtable.values(), sums) << backend;
+  }
+}
+
+TEST(Embedding, OnADeviceARowWithAnIdOutsideIsNaNAndHasNoGradient) {
+  const std::vector<double> ids = {-1, 4, 5, 1, 1e9, 4, -0x1p31, 261};
+  for (const Backend& backend : emulated_backends()) {
+    Bench bench(backend);
+    for (int64_t width : {7, 8})
+      for (Grad store : {Grad::overwrite, Grad::accumulate}) {
+        Tensors t({8, width, 5, 0}, backend), good({3, width, 5, 0}, backend);
+        t.id.fill(ids), good.id.fill({4, 1, 4});
+        for (const auto& [from, to] : {std::pair{1, 0}, {3, 1}, {5, 2}})
+          std::copy_n(t.dy.as<float>()[from], width, good.dy.as<float>()[to]);
+        for (Tensors* one : {&t, &good}) {
+          if (store == Grad::accumulate) one->y.fill(std::vector<double>(one->y.size(), 1));
+          embedding_forward(bench.ctx, one->y, one->id, one->table, store);
+          embedding_backward(bench.ctx, one->dtable, one->dy, one->id, store);
+        }
+        EXPECT_EQ(t.dtable.bytes(), good.dtable.bytes()) << backend;
+        for (int64_t r = 0, row_of_good = 0; r < 8; ++r) {
+          const float *y = t.y.as<float>()[r], *right = good.y.as<float>()[row_of_good];
+          if (const double id = ids[static_cast<size_t>(r)]; id < 0 || id >= 5) {
+            EXPECT_TRUE(std::all_of(y, y + width, [](float v) { return std::isnan(v); })) << backend << r;
+          } else {
+            EXPECT_TRUE(std::equal(y, y + width, right)) << backend << r;
+            ++row_of_good;
+          }
+        }
+        t.id.fill(std::vector<double>(8, -1));
+        Tensor dtable({5, width}, backend);
+        embedding_backward(bench.ctx, dtable, t.dy, t.id, Grad::overwrite);
+        EXPECT_EQ(dtable.values(), std::vector<double>(dtable.size())) << backend;
+      }
+  }
+}
+
 TEST(Embedding, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensors t({3, 8, 5, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), table_narrow({5, 7}, DType::f32), empty({0, 8}, DType::f32);
   const Tensor f64({3, 8}, DType::f64), table_f64({5, 8}, DType::f64), id_f32({3}, DType::f32), few({2}, DType::i32);
@@ -220,7 +292,7 @@ TEST(Embedding, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Embedding, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, true};
+  const Backend backend{"plain_f32", DType::f32, {}, true};
   Bench bench(backend);
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, {9, 17, 7, 3}); };
   EXPECT_EQ(found(Op()), "");
@@ -242,7 +314,7 @@ TEST(Embedding, SabotageIsFoundOut) {
   EXPECT_GT(worst_gradient_error(op, {5, 4, 3, 0}), 1e-3);
   op.backward = [](Ctx& ctx, View dtable, CView dy, CView id, Grad store) {
     embedding_backward(ctx, dtable, dy, id, store);
-    if (store == Grad::accumulate) dtable.as<float>()[dtable.rows() - 1][0] = 0;
+    if (store == Grad::accumulate) dtable.as<float>()[dtable.rows() - 2][0] = 0;
   };
   EXPECT_THAT(found(op), HasSubstr("touched a row without tokens"));
 }

@@ -18,14 +18,14 @@ struct Trial {
   explicit Trial(const Backend& backend, bool with_bias = true, int64_t gap = 0)
       : bench(backend),
         layer(kParts, kIn, with_bias, 0.02),
-        weight({7, kIn}, backend.dtype),
-        dweight({7, kIn}, backend.dtype),
-        bias({7}, backend.dtype),
-        dbias({7}, backend.dtype),
-        x({kRows, kIn}, backend.dtype, {}, gap),
-        dx({kRows, kIn}, backend.dtype, {}, gap),
-        y({kRows, 7}, backend.dtype, {}, gap),
-        dy({kRows, 7}, backend.dtype, {}, gap) {
+        weight({7, kIn}, backend),
+        dweight({7, kIn}, backend),
+        bias({7}, backend),
+        dbias({7}, backend),
+        x({kRows, kIn}, backend, gap),
+        dx({kRows, kIn}, backend, gap),
+        y({kRows, 7}, backend, gap),
+        dy({kRows, 7}, backend, gap) {
     layer.weight.value = weight, layer.weight.grad = dweight;
     for (Param& b : layer.bias) b.value = bias, b.grad = dbias;
     unsigned seed = 0;

@@ -85,8 +85,8 @@ void softmax_cross_entropy(Ctx& ctx, View nll, View z, CView target, double scal
   RW_CHECK(nll.dtype == z.dtype && target.dtype == DType::i32, nll, target, z);
   RW_CHECK(on_device(ctx, nll, z, target), nll, z, target);
   RW_CHECK(disjoint(nll, z) && disjoint(nll, target) && disjoint(z, target), nll, z, target);
-  dispatch<cpu::softmax_cross_entropy, fast::softmax_cross_entropy>(__func__, ctx, z.dtype, nll, z, target, scale,
-                                                                    gradient);
+  dispatch<cpu::softmax_cross_entropy, fast::softmax_cross_entropy, cuda::softmax_cross_entropy>(
+      __func__, ctx, z.dtype, nll, z, target, scale, gradient);
 }
 
 }  // namespace rw

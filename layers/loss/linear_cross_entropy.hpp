@@ -9,10 +9,11 @@
 //   dz = scale · (p - onehot(target)),   dx = dz · w,   dw (+)= dzᵀ · x
 //
 // Shapes   x, dx [..., C]; w, dw [V, C]; target i32, nll: rows elements, without gaps. dw may be empty with Grad::skip.
-// DTypes   f64, f32, one for all but target.
+// DTypes   f64, f32, one for all but target; on a GPU f32.
 // Aliasing dx may be x; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a target is neither kIgnore nor in [0, V): the
-//          message has the row and the target, and nothing has been written.
+//          message has the row and the target, and nothing has been written. On a GPU such a target makes its row of
+//          nll and of dz NaN, and so its row of dx and all of dw.
 // Not finite  a logit of NaN or +infinity makes its row's nll NaN, one of -infinity counts as probability 0.
 // Memory   loss_chunk_rows rows of logits in ctx.scratch: as many as fit logit_bytes, at least kLossRows, the rows
 //          spread evenly over the chunks. Every chunk reads w twice, and reads and writes dw: with V = 50,304, C = 768
@@ -33,7 +34,7 @@ void linear_cross_entropy_with_gradient(Ctx&, View nll, View dx, View dw, CView 
                                         Grad, int64_t logit_bytes = kLossBytes);
 
 // One chunk, in place: z [rows, V] becomes dz where `gradient`, and is left as it pleases otherwise. The targets have
-// been checked.
+// been checked, but on a GPU.
 void softmax_cross_entropy(Ctx&, View nll, View z, CView target, double scale, bool gradient);
 
 using SoftmaxCrossEntropy = Twin<decltype(softmax_cross_entropy)>;
@@ -42,6 +43,9 @@ SoftmaxCrossEntropy softmax_cross_entropy;
 }
 namespace fast {
 SoftmaxCrossEntropy softmax_cross_entropy;
+}
+namespace cuda {
+[[gnu::weak]] SoftmaxCrossEntropy softmax_cross_entropy;
 }
 
 }  // namespace rw

@@ -34,18 +34,21 @@ std::vector<Case> cases() {
                          {33, 5, 17, 3, 1},   // 17 + 16
                          {65, 5, 17, 0, 1},   // 22 + 22 + 21
                          {128, 3, 33, 1, 1},  // 4 of 32
-                         {3, 4, 50304, 0}});
+                         {3, 4, 50304, 0},
+                         {2, 3, 128, 0},  // on a GPU: a warp for each row, in vectors of 4
+                         {2, 3, 515, 0},  // 512 threads, and 3 take another turn
+                         {2, 3, 2052, 0}});
   return all;
 }
 
 struct Tensors {
-  Tensors(const Case& c, DType t)
-      : x({c.rows, c.width}, t, {}, c.gap),
-        w({c.vocab, c.width}, t, {}, c.gap),
-        dx({c.rows, c.width}, t, {}, c.gap),
-        dw({c.vocab, c.width}, t, {}, c.gap),
+  Tensors(const Case& c, Where t)
+      : x({c.rows, c.width}, t, c.gap),
+        w({c.vocab, c.width}, t, c.gap),
+        dx({c.rows, c.width}, t, c.gap),
+        dw({c.vocab, c.width}, t, c.gap),
         nll({c.rows}, t),
-        target({c.rows}, DType::i32) {
+        target({c.rows}, {DType::i32, t.device}) {
     x.fill(normal(x.size(), 1)), w.fill(normal(w.size(), 2));
     std::vector<double> ids(target.size());
     for (size_t r = 0; r < ids.size(); ++r)
@@ -87,13 +90,13 @@ void naive(const Tensors& t) {
 using Op = std::function<void(Ctx&, View, View, View, CView, CView, CView, double, Grad, int64_t)>;
 
 struct Trial {
-  Trial(const Op& op_, const Backend& backend_, const Case& c_)
-      : op(op_), backend(backend_), c(c_), bench(backend_), t(c_, backend_.dtype) {}
+  Trial(const Op& op_, Bench& bench_, const Backend& backend_, const Case& c_)
+      : op(op_), bench(bench_), backend(backend_), c(c_), t(c_, backend_) {}
 
   Op op;
+  Bench& bench;
   Backend backend;
   Case c;
-  Bench bench;
   Tensors t;
   std::string found;
 
@@ -135,7 +138,7 @@ struct Trial {
   }
 
   void in_place() {
-    const Tensors a(c, backend.dtype);
+    const Tensors a(c, backend);
     run(a, a.x, Grad::overwrite);
     expect(a.x.bytes() == t.dx.bytes() && a.dw.bytes() == t.dw.bytes(), "in place: differs");
   }
@@ -150,8 +153,8 @@ struct Trial {
   }
 };
 
-std::string problems(const Op& op, const Backend& backend, const Case& c) {
-  Trial trial(op, backend, c);
+std::string problems(const Op& op, Bench& bench, const Backend& backend, const Case& c) {
+  Trial trial(op, bench, backend, c);
   trial.parity();
   trial.loss_alone();
   trial.grad_modes();
@@ -161,7 +164,9 @@ std::string problems(const Op& op, const Backend& backend, const Case& c) {
 }
 
 double worst_gradient(const Op& op, const Case& c) {
-  Trial trial(op, {"plain_f64", DType::f64, true}, c);
+  const Backend backend{"plain_f64", DType::f64, {}, true};
+  Bench bench(backend);
+  Trial trial(op, bench, backend, c);
   Tensors& t = trial.t;
   trial.run(t, t.dx, Grad::overwrite);
   const auto loss = [&] {
@@ -174,9 +179,11 @@ double worst_gradient(const Op& op, const Case& c) {
 }
 
 TEST(LinearCrossEntropy, HasNoProblems) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
     for (const Case& c : cases())
-      EXPECT_EQ(problems(linear_cross_entropy_with_gradient, backend, c), "") << backend << ' ' << c;
+      EXPECT_EQ(problems(linear_cross_entropy_with_gradient, bench, backend, c), "") << backend << ' ' << c;
+  }
 }
 
 TEST(LinearCrossEntropy, GradientMatchesCentralDifferences) {
@@ -187,13 +194,14 @@ TEST(LinearCrossEntropy, GradientMatchesCentralDifferences) {
 TEST(LinearCrossEntropy, MicroBatchesAddUpToTheBatch) {  // and to what another op, of a tied embedding, has left in dw
   for (const Backend& backend : backends()) {
     const Case c{40, 6, 50, 0, 1};
-    Trial whole(linear_cross_entropy_with_gradient, backend, c), parts(whole.op, backend, c);
+    Bench bench(backend);
+    Trial whole(linear_cross_entropy_with_gradient, bench, backend, c), parts(whole.op, bench, backend, c);
     const auto before = normal(whole.t.dw.size(), 9);
     whole.t.dw.fill(before), parts.t.dw.fill(before);
     whole.run(whole.t, whole.t.dx, Grad::accumulate);
     const Tensors& t = parts.t;
     for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 33}, {33, 7}})
-      whole.op(parts.bench.ctx, columns(t.nll.view(), first, count), rows(t.dx.view(), first, count), t.dw,
+      whole.op(bench.ctx, columns(t.nll.view(), first, count), rows(t.dx.view(), first, count), t.dw,
                rows(t.x.view(), first, count), t.w, columns(t.target.view(), first, count), kScale, Grad::accumulate,
                c.bytes);
     EXPECT_LT(largest_difference(t.nll.values(), whole.t.nll.values()), 1e-5) << backend;
@@ -204,7 +212,8 @@ TEST(LinearCrossEntropy, MicroBatchesAddUpToTheBatch) {  // and to what another 
 
 TEST(LinearCrossEntropy, AllIgnored) {
   for (const Backend& backend : backends()) {
-    Trial trial(linear_cross_entropy_with_gradient, backend, {35, 4, 9, 0, 1});
+    Bench bench(backend);
+    Trial trial(linear_cross_entropy_with_gradient, bench, backend, {35, 4, 9, 0, 1});
     trial.t.target.fill(std::vector<double>(35, kIgnore));
     trial.run(trial.t, trial.t.dx, Grad::overwrite);
     for (auto one : {&Tensors::nll, &Tensors::dx, &Tensors::dw})
@@ -214,7 +223,8 @@ TEST(LinearCrossEntropy, AllIgnored) {
 
 TEST(LinearCrossEntropy, LargeLogitsAreFiniteAndRight) {  // 1e4, 0 and -1e4, each as the target
   for (const Backend& backend : backends()) {
-    Trial trial(linear_cross_entropy_with_gradient, backend, {3, 1, 35, 0});
+    Bench bench(backend);
+    Trial trial(linear_cross_entropy_with_gradient, bench, backend, {3, 1, 35, 0});
     auto w = std::vector<double>(35, 0.0);
     w[1] = 100, w[34] = -100;
     trial.t.w.fill(w), trial.t.x.fill({100, 100, 100}), trial.t.target.fill({1, 2, 34});
@@ -226,10 +236,11 @@ TEST(LinearCrossEntropy, LargeLogitsAreFiniteAndRight) {  // 1e4, 0 and -1e4, ea
 }
 
 TEST(LinearCrossEntropy, NotFiniteIsNotHidden) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
     for (double bad : {std::nan(""), std::numeric_limits<double>::infinity()})
       for (size_t at : {0, 3, 36}) {  // in vectors, and after the last whole one
-        Trial trial(linear_cross_entropy_with_gradient, backend, {1, 1, 37, 0});
+        Trial trial(linear_cross_entropy_with_gradient, bench, backend, {1, 1, 37, 0});
         auto w = trial.t.w.values();
         w[at] = bad;
         trial.t.w.fill(w), trial.t.x.fill({1}), trial.t.target.fill({5});
@@ -237,6 +248,25 @@ TEST(LinearCrossEntropy, NotFiniteIsNotHidden) {
         EXPECT_TRUE(std::isnan(trial.t.nll.values()[0])) << backend << ' ' << bad << ' ' << at;
         EXPECT_TRUE(std::isnan(trial.t.dx.values()[0])) << backend << ' ' << bad << ' ' << at;
       }
+  }
+}
+
+TEST(LinearCrossEntropy, ALogitOfMinusInfinityIsProbabilityZero) {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (int64_t vocab : {3, 37, 132, 2052}) {
+      Tensor z({2, vocab}, backend), nll({2}, backend), target({2}, {DType::i32, backend.device});
+      std::vector<double> logits(z.size(), kNone), gradient(z.size(), 0);
+      const auto end = static_cast<size_t>(vocab) - 1;
+      logits[0] = logits[end] = 2, gradient[0] = 0.5 * kScale, gradient[end] = -0.5 * kScale;
+      logits[2 * end] = 2, gradient[2 * end] = kScale, gradient[2 * end + 1] = -kScale;  // the target is one of them
+      z.fill(logits), target.fill({static_cast<double>(end), static_cast<double>(end)});
+      softmax_cross_entropy(bench.ctx, nll, z, target, kScale, true);
+      EXPECT_THAT(nll.values(), testing::ElementsAre(testing::DoubleNear(std::log(2), 1e-7), -kNone)) << backend;
+      EXPECT_LT(largest_difference(z.values(), gradient), 1e-7) << backend << vocab;
+    }
+  }
 }
 
 TEST(LinearCrossEntropy, OneChunkHasTheSameBitsForEveryNumberOfThreads) {
@@ -245,7 +275,7 @@ TEST(LinearCrossEntropy, OneChunkHasTheSameBitsForEveryNumberOfThreads) {
     Bench bench(backend);
     const auto run = [&](int team) {
       set_threads(team);
-      Tensor z({9, 300}, backend.dtype, 5), nll({9}, backend.dtype), target({9}, DType::i32);
+      Tensor z({9, 300}, backend, 5), nll({9}, backend), target({9}, {DType::i32, backend.device});
       z.fill(normal(z.size(), 3)), target.fill({0, 1, -1, 299, 4, 5, 6, 7, 8});
       softmax_cross_entropy(bench.ctx, nll, z, target, kScale, true);
       return std::pair{z.bytes(), nll.bytes()};
@@ -266,7 +296,8 @@ TEST(LinearCrossEntropy, ChunksFitTheLimitAndAreEven) {
 TEST(LinearCrossEntropy, DryRunSizesTheScratchAndTouchesNothing) {
   const Case c{65, 5, 17, 0, 1};
   const Backend backend{"f32", DType::f32, {}};
-  Trial trial(linear_cross_entropy_with_gradient, backend, c);
+  Bench bench(backend);
+  Trial trial(linear_cross_entropy_with_gradient, bench, backend, c);
   Arena saved = Arena::measuring("saved", {}), scratch = Arena::measuring("scratch", {});
   Ctx dry{.device = {}, .saved = saved, .scratch = scratch, .dry = true};
   const Tensors& t = trial.t;
@@ -291,7 +322,9 @@ TEST(LinearCrossEntropySabotage, IsFoundOut) {
                                          bytes);
     };
   };
-  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, true}, c); };
+  const Backend backend{"plain_f32", DType::f32, {}, true};
+  Bench bench(backend);
+  const auto found = [&](const Op& op) { return problems(op, bench, backend, c); };
   const Op smoothed = [](Ctx& ctx, View nll, View dx, View dw, CView x, CView w, CView target, double scale, Grad mode,
                          int64_t bytes) {
     linear_cross_entropy_with_gradient(ctx, nll, dx, dw, x, w, target, scale, mode, bytes);
@@ -318,10 +351,12 @@ TEST(LinearCrossEntropySabotage, IsFoundOut) {
 }
 
 TEST(LinearCrossEntropy, AWrongTargetIsNamedBeforeAnythingIsWritten) {
-  for (const Backend& backend : backends())
+  for (const Backend& backend : backends()) {
+    if (backend.device.kind != Device::cpu) continue;
+    Bench bench(backend);
     for (double bad : {-2.0, 17.0, 1e6}) {
       const Case c{65, 5, 17, 0, 1};
-      Trial trial(linear_cross_entropy_with_gradient, backend, c);
+      Trial trial(linear_cross_entropy_with_gradient, bench, backend, c);
       auto ids = trial.t.target.values();
       ids[64] = bad;
       trial.t.target.fill(ids);
@@ -332,10 +367,35 @@ TEST(LinearCrossEntropy, AWrongTargetIsNamedBeforeAnythingIsWritten) {
       for (auto one : {&Tensors::nll, &Tensors::dx, &Tensors::dw})
         EXPECT_EQ((trial.t.*one).bytes(), (fresh.*one).bytes());
     }
+  }
+}
+
+TEST(LinearCrossEntropy, OnADeviceAWrongTargetMakesItsRowNaN) {
+  for (const Backend& backend : emulated_backends()) {
+    Bench bench(backend);
+    for (double bad : {-2.0, 17.0, 0x1p31 - 1, -0x1p31})
+      for (int64_t vocab : {16, 17}) {
+        const Case c{11, 5, vocab, 0, 1};
+        Trial good(linear_cross_entropy_with_gradient, bench, backend, c), trial(good.op, bench, backend, c);
+        auto ids = trial.t.target.values();
+        ids[9] = bad;
+        trial.t.target.fill(ids);
+        good.run(good.t, good.t.dx, Grad::overwrite), trial.run(trial.t, trial.t.dx, Grad::overwrite);
+        const auto expect = [&](auto one, size_t first, size_t count) {  // so many elements are NaN, the rest is right
+          const auto got = (trial.t.*one).values(), right = (good.t.*one).values();
+          for (size_t i = 0; i < got.size(); ++i)
+            EXPECT_TRUE(first <= i && i < first + count ? std::isnan(got[i]) : got[i] == right[i]) << backend << i;
+        };
+        expect(&Tensors::nll, 9, 1), expect(&Tensors::dx, 45, 5), expect(&Tensors::dw, 0, trial.t.dw.size());
+        trial.t.nll.fill(std::vector<double>(11, 0));
+        linear_cross_entropy(bench.ctx, trial.t.nll, trial.t.x, trial.t.w, trial.t.target);
+        expect(&Tensors::nll, 9, 1);
+      }
+  }
 }
 
 TEST(LinearCrossEntropy, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensors t({3, 8, 5, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), f64({3, 8}, DType::f64), ids({4}, DType::i32), one({4}, DType::f32);
   View shifted = t.x;

@@ -11,7 +11,7 @@ void dropout(Ctx& ctx, View y, CView x, double p, DrawKey key) {
   RW_CHECK(same(y, x) || disjoint(y, x), y, x);
   RW_CHECK(p >= 0 && p < 1, p);
 
-  dispatch<cpu::dropout, fast::dropout>(__func__, ctx, x.dtype, y, x, p, key);
+  dispatch<cpu::dropout, fast::dropout, cuda::dropout>(__func__, ctx, x.dtype, y, x, p, key);
 }
 
 }  // namespace rw

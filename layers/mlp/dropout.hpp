@@ -17,12 +17,18 @@ namespace rw {
 
 void dropout(Ctx&, View y, CView x, double p, DrawKey key);
 
+// uniform(word) > p exactly if word >> 8 ≥ ⌊2²⁴ p⌋.
+constexpr uint32_t dropout_threshold(double p) { return static_cast<uint32_t>(p * 0x1p24); }
+
 using Dropout = Twin<decltype(dropout)>;
 namespace cpu {
 Dropout dropout;
 }
 namespace fast {
 Dropout dropout;
+}
+namespace cuda {
+[[gnu::weak]] Dropout dropout;
 }
 
 }  // namespace rw

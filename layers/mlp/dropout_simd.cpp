@@ -82,7 +82,7 @@ void fast::dropout(Ctx&, View y, CView x, double p, DrawKey key) {
   const auto vy = y.as<float>();
   const auto vx = x.as<float>();
   const auto length = x.shape.dim[1], width = x.width();
-  const auto threshold = static_cast<uint32_t>(p * 0x1p24);  // uniform(word) > p ⇔ word >> 8 ≥ ⌊2²⁴ p⌋
+  const auto threshold = dropout_threshold(p);
   const auto scale = static_cast<float>(1 / (1 - p));
   parallel_for(x.rows(), [=](int64_t r) {
     DrawKey of_row = key;

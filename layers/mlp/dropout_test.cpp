@@ -25,7 +25,7 @@ std::vector<Batch> batches() {
   std::vector<Batch> all;
   for (int64_t width : {1, 3, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 768})
     for (int64_t gap : {0, 3}) all.insert(all.end(), {{1, 1, width, gap}, {3, 5, width, gap}});
-  all.push_back({2, 2, 4099, 1});
+  all.insert(all.end(), {{2, 2, 4099, 1}, {3, 9, 132, 4}, {2, 4100, 4, 0}});
   return all;
 }
 
@@ -48,7 +48,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Batch
     if (!holds) found += std::string(otherwise) + '\n';
   };
   const Shape shape{b.samples, b.length, b.width};
-  Tensor x(shape, backend.dtype, b.gap), y(shape, backend.dtype, b.gap), truth(shape, backend.dtype);
+  Tensor x(shape, backend, b.gap), y(shape, backend, b.gap), truth(shape, backend.dtype);
   x.fill(normal(x.size(), 1));
   const auto before = x.bytes();
   op(ctx, y, x, p, key);
@@ -76,8 +76,22 @@ TEST(Dropout, HasNoProblems) {
   }
 }
 
+TEST(Dropout, AUniformThatEqualsPIsDropped) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (int64_t gap : {0, 3})
+      for (uint32_t element : {0u, 6u}) {
+        const auto words = philox({element / 4, kKey.sample, kKey.step, kKey.site}, philox_key(kKey.seed));
+        const double u = static_cast<double>(uniform(words[element % 4]));
+        for (double p : {u, u - 0x1p-30, u - 0x1p-24})
+          EXPECT_EQ(problems(dropout, backend, bench.ctx, {1, 1, 8, gap}, p, kKey), "")
+              << backend << " p - u " << p - u;
+      }
+  }
+}
+
 TEST(Dropout, GradientMatchesCentralDifferences) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor x({2, 3, 7}, DType::f64), y({2, 3, 7}, DType::f64), dy({2, 3, 7}, DType::f64), dx({2, 3, 7}, DType::f64);
   x.fill(normal(x.size(), 1)), dy.fill(normal(dy.size(), 2));
   dropout(bench.ctx, dx, dy, kP, kKey);
@@ -92,7 +106,7 @@ TEST(Dropout, GradientMatchesCentralDifferences) {
 TEST(Dropout, ABatchCutIntoMicroBatchesDrawsTheSameMasks) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensor x({6, 5, 33}, backend.dtype), whole({6, 5, 33}, backend.dtype), cut({6, 5, 33}, backend.dtype);
+    Tensor x({6, 5, 33}, backend), whole({6, 5, 33}, backend), cut({6, 5, 33}, backend);
     x.fill(normal(x.size(), 1));
     dropout(bench.ctx, whole, x, kP, kKey);
     for (int64_t first = 0; first < 6; first += 2) {
@@ -109,7 +123,7 @@ TEST(Dropout, KeepsTheExpectedShareAndMean) {
   constexpr int64_t n = 50000;
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensor x({1, 50, n / 50}, backend.dtype), y({1, 50, n / 50}, backend.dtype);
+    Tensor x({1, 50, n / 50}, backend), y({1, 50, n / 50}, backend);
     x.fill(std::vector<double>(x.size(), 1.0));
     for (double p : {0.1, 0.5, 0.9}) {
       dropout(bench.ctx, y, x, p, kKey);
@@ -124,7 +138,7 @@ TEST(Dropout, KeepsTheExpectedShareAndMean) {
 TEST(Dropout, EveryPartOfTheKeyChangesTheMask) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensor x({1, 4, 64}, backend.dtype), y({1, 4, 64}, backend.dtype), other({1, 4, 64}, backend.dtype);
+    Tensor x({1, 4, 64}, backend), y({1, 4, 64}, backend), other({1, 4, 64}, backend);
     x.fill(std::vector<double>(x.size(), 1.0));
     dropout(bench.ctx, y, x, 0.5, kKey);
     std::vector<DrawKey> keys(5, kKey);
@@ -141,7 +155,7 @@ TEST(Dropout, EveryPartOfTheKeyChangesTheMask) {
 TEST(Dropout, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false}) {
-    Bench bench({"f32", DType::f32, plain});
+    Bench bench({"f32", DType::f32, {}, plain});
     std::vector<std::vector<std::byte>> all;
     for (int n : {1, 2, 3}) {
       set_threads(n);
@@ -156,7 +170,7 @@ TEST(Dropout, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Dropout, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensor x({2, 3, 8}, DType::f32), y({2, 3, 8}, DType::f32), narrow({2, 3, 7}, DType::f32);
   const Tensor empty({2, 0, 8}, DType::f32), flat({6, 8}, DType::f32), f64({2, 3, 8}, DType::f64);
   const Tensor far({2, 3, 8}, {DType::f32, {Device::cuda, 0}});
@@ -185,7 +199,7 @@ TEST(Dropout, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Dropout, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, true};
+  const Backend backend{"plain_f32", DType::f32, {}, true};
   Bench bench(backend);
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, {3, 5, 7, 3}, kP, kKey); };
   EXPECT_EQ(found(dropout), "");

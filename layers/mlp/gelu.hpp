@@ -28,5 +28,9 @@ namespace fast {
 GeluForward gelu_forward;
 GeluBackward gelu_backward;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] GeluForward gelu_forward;
+[[gnu::weak]] GeluBackward gelu_backward;
+}  // namespace cuda
 
 }  // namespace rw

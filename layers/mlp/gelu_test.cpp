@@ -20,13 +20,13 @@ using testing::StartsWith;
 constexpr std::array kForms = {GeluForm::exact, GeluForm::tanh};
 
 struct Tensors {
-  Tensors(const Case& c, DType t)
+  Tensors(const Case& c, Where t)
       : rows(c.rows),
         width(c.width),
-        x({rows, width}, t, {}, c.gap),
-        dy({rows, width}, t, {}, c.gap),
-        y({rows, width}, t, {}, c.gap),
-        dx({rows, width}, t, {}, c.gap) {
+        x({rows, width}, t, c.gap),
+        dy({rows, width}, t, c.gap),
+        y({rows, width}, t, c.gap),
+        dx({rows, width}, t, c.gap) {
     x.fill(scaled_normal(x.size(), 1, 2));
     dy.fill(normal(dy.size(), 2));
   }
@@ -73,14 +73,14 @@ std::string problems(const Op& op, GeluForm form, const Backend& backend, Ctx& c
   const auto expect = [&](bool holds, const char* otherwise) {
     if (!holds) found += std::string(otherwise) + '\n';
   };
-  Tensors t(c, backend.dtype), same_precision(c, backend.dtype), truth(c, DType::f64);
+  Tensors t(c, backend), same_precision(c, backend.dtype), truth(c, DType::f64);
   truth.x.fill(t.x.values()), truth.dy.fill(t.dy.values());
   op(ctx, t, form);
   visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision, form); });
   naive<double>(truth, form);
   found += parity("y", t.y, same_precision.y, truth.y) + parity("dx", t.dx, same_precision.dx, truth.dx);
 
-  const Tensors fresh(c, backend.dtype), a(c, backend.dtype);
+  const Tensors fresh(c, backend), a(c, backend);
   expect(t.x.bytes() == fresh.x.bytes() && t.dy.bytes() == fresh.dy.bytes(), "an input changed");
   expect(t.y.sentinels_intact() && t.dx.sentinels_intact(), "a sentinel was overwritten");
   op.backward(ctx, a.dy, a.dy, a.x, form);
@@ -93,7 +93,7 @@ std::string problems(const Op& op, GeluForm form, const Backend& backend, Ctx& c
 }
 
 double worst_gradient_error(const Op& op, GeluForm form, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensors t(c, DType::f64);
   op(bench.ctx, t, form);
   return gradient_error(t.x, t.dx, [&] {
@@ -124,7 +124,7 @@ TEST(Gelu, KeepsRelativePrecisionInTheTail) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     const double unit = backend.dtype == DType::f64 ? 0x1p-52 : 0x1p-23;
-    Tensor x({1, n}, backend.dtype), y({1, n}, backend.dtype);
+    Tensor x({1, n}, backend), y({1, n}, backend);
     std::vector<double> grid(n);
     for (size_t i = 0; i < n; ++i) grid[i] = (static_cast<double>(i) - 1200) / 100;  // -12 .. 12
     x.fill(grid);
@@ -143,11 +143,27 @@ TEST(Gelu, KeepsRelativePrecisionInTheTail) {
   }
 }
 
+TEST(Gelu, FarFromZeroItIsTheIdentityOrZero) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (GeluForm form : kForms) {
+      Tensors t({1, 8, 0}, backend);
+      const std::vector<double> x = {-1e4, -100, -20, -10, 10, 20, 100, 1e4};
+      t.x.fill(x);
+      Op()(bench.ctx, t, form);
+      for (size_t i = 0; i < 8; ++i) {
+        EXPECT_NEAR(t.y.values()[i], std::max(x[i], 0.0), 1e-6 * std::abs(x[i])) << backend << ' ' << x[i];
+        EXPECT_NEAR(t.dx.values()[i], x[i] > 0 ? t.dy.values()[i] : 0, 1e-6) << backend << ' ' << x[i];
+      }
+    }
+  }
+}
+
 TEST(Gelu, NonFiniteInputsShow) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (GeluForm form : kForms) {
-      Tensors t({1, 33, 0}, backend.dtype);
+      Tensors t({1, 33, 0}, backend);
       auto x = t.x.values(), dy = t.dy.values();
       x[3] = x[32] = dy[5] = std::nan("");
       x[6] = std::numeric_limits<double>::infinity();
@@ -161,7 +177,7 @@ TEST(Gelu, NonFiniteInputsShow) {
 }
 
 TEST(Gelu, KnownValues) {  // Φ(1) = 0.841344746..., and the published tanh form at 1
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor x({1, 2}, DType::f64), y({1, 2}, DType::f64);
   x.fill({1, -2});
   gelu_forward(bench.ctx, y, x, GeluForm::exact);
@@ -176,7 +192,7 @@ TEST(Gelu, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false})
     for (GeluForm form : kForms) {
-      Bench bench({"f32", DType::f32, plain});
+      Bench bench({"f32", DType::f32, {}, plain});
       std::vector<std::vector<std::byte>> all;
       for (int n : {1, 2, 3}) {
         set_threads(n);
@@ -192,7 +208,7 @@ TEST(Gelu, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Gelu, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   Tensors t({3, 8, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), empty({0, 8}, DType::f32), f64({3, 8}, DType::f64);
   const Tensor far({3, 8}, {DType::f32, {Device::cuda, 0}});
@@ -228,9 +244,9 @@ TEST(Gelu, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Gelu, SabotageIsFoundOut) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const auto found = [&](const Op& op) {
-    return problems(op, GeluForm::exact, {"plain_f32", DType::f32, true}, bench.ctx, {5, 17, 3});
+    return problems(op, GeluForm::exact, {"plain_f32", DType::f32, {}, true}, bench.ctx, {5, 17, 3});
   };
   const auto forward_then = [](auto mischief) {
     Op op;

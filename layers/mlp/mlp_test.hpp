@@ -13,13 +13,16 @@ inline std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.rows << 'x' << c.width << " gap " << c.gap;
 }
 
-// {1, odd, tile - 1, tile, tile + 1, large}; the tiles are vectors of 4, 8 and 16. A gap of 3 leaves rows unaligned.
+// {1, odd, tile - 1, tile, tile + 1, large}; the tiles are vectors of 4, 8 and 16, and on a GPU blocks of 8
+// rows by 32 elements or, where all rows are aligned, vectors, 1024 at most above each other. A gap of 3 leaves rows
+// unaligned.
 inline std::vector<Case> cases() {
   std::vector<Case> all;
   for (int64_t rows : {1, 5, 16})
     for (int64_t width : {1, 5, 15, 16, 17, 31, 32, 33, 129})
       for (int64_t gap : {0, 3, 16}) all.push_back({rows, width, gap});
-  all.insert(all.end(), {{2, 4104, 0}, {3, 2049, 8}, {2063, 8, 0}, {40, 768, 16}});
+  all.insert(all.end(), {{7, 124, 0}, {8, 128, 4}, {9, 132, 0}});
+  all.insert(all.end(), {{2, 4104, 0}, {3, 2049, 8}, {2063, 8, 0}, {8193, 4, 0}, {8201, 1, 0}, {40, 768, 16}});
   return all;
 }
 

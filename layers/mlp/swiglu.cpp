@@ -11,7 +11,7 @@ void swiglu_forward(Ctx& ctx, View y, CView g, CView u) {
   RW_CHECK(same(y, g) || disjoint(y, g), y, g);
   RW_CHECK(disjoint(y, u), y, u);
 
-  dispatch<cpu::swiglu_forward, fast::swiglu_forward>(__func__, ctx, g.dtype, y, g, u);
+  dispatch<cpu::swiglu_forward, fast::swiglu_forward, cuda::swiglu_forward>(__func__, ctx, g.dtype, y, g, u);
 }
 
 void swiglu_backward(Ctx& ctx, View dg, View du, CView dy, CView g, CView u) {
@@ -28,7 +28,8 @@ void swiglu_backward(Ctx& ctx, View dg, View du, CView dy, CView g, CView u) {
   RW_CHECK(disjoint_from_all(dg, du, dy, u), dg, du, dy, u);
   RW_CHECK(disjoint_from_all(du, dy, g), du, dy, g);
 
-  dispatch<cpu::swiglu_backward, fast::swiglu_backward>(__func__, ctx, g.dtype, dg, du, dy, g, u);
+  dispatch<cpu::swiglu_backward, fast::swiglu_backward, cuda::swiglu_backward>(__func__, ctx, g.dtype, dg, du, dy, g,
+                                                                               u);
 }
 
 }  // namespace rw

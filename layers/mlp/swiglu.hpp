@@ -24,5 +24,9 @@ namespace fast {
 SwigluForward swiglu_forward;
 SwigluBackward swiglu_backward;
 }  // namespace fast
+namespace cuda {
+[[gnu::weak]] SwigluForward swiglu_forward;
+[[gnu::weak]] SwigluBackward swiglu_backward;
+}  // namespace cuda
 
 }  // namespace rw

@@ -16,15 +16,15 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 struct Tensors {
-  Tensors(const Case& c, DType t)
+  Tensors(const Case& c, Where t)
       : rows(c.rows),
         width(c.width),
-        g({rows, width}, t, {}, c.gap),
-        u({rows, width}, t, {}, c.gap),
-        dy({rows, width}, t, {}, c.gap),
-        y({rows, width}, t, {}, c.gap),
-        dg({rows, width}, t, {}, c.gap),
-        du({rows, width}, t, {}, c.gap) {
+        g({rows, width}, t, c.gap),
+        u({rows, width}, t, c.gap),
+        dy({rows, width}, t, c.gap),
+        y({rows, width}, t, c.gap),
+        dg({rows, width}, t, c.gap),
+        du({rows, width}, t, c.gap) {
     g.fill(scaled_normal(g.size(), 1, 3));
     u.fill(normal(u.size(), 2));
     dy.fill(normal(dy.size(), 3));
@@ -66,7 +66,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
   const auto expect = [&](bool holds, const char* otherwise) {
     if (!holds) found += std::string(otherwise) + '\n';
   };
-  Tensors t(c, backend.dtype), same_precision(c, backend.dtype), truth(c, DType::f64);
+  Tensors t(c, backend), same_precision(c, backend.dtype), truth(c, DType::f64);
   for (auto input : kInputs) (truth.*input).fill((t.*input).values());
   op(ctx, t);
   visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision); });
@@ -75,7 +75,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
   for (size_t i = 0; i < names.size(); ++i)
     found += parity(names[i], t.*kOutputs[i], same_precision.*kOutputs[i], truth.*kOutputs[i]);
 
-  const Tensors fresh(c, backend.dtype), a(c, backend.dtype);
+  const Tensors fresh(c, backend), a(c, backend);
   for (auto input : kInputs) expect((t.*input).bytes() == (fresh.*input).bytes(), "an input changed");
   for (auto output : kOutputs) expect((t.*output).sentinels_intact(), "a sentinel was overwritten");
   op.backward(ctx, a.g, a.u, a.dy, a.g, a.u);
@@ -86,7 +86,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensors t(c, DType::f64);
   op(bench.ctx, t);
   const auto loss = [&] {
@@ -111,7 +111,7 @@ TEST(Swiglu, GradientMatchesCentralDifferences) {
 TEST(Swiglu, KeepsRelativePrecisionWhereTheGateIsAlmostShut) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensor g({1, 1601}, backend.dtype), one({1, 1601}, backend.dtype), y({1, 1601}, backend.dtype);
+    Tensor g({1, 1601}, backend), one({1, 1601}, backend), y({1, 1601}, backend);
     one.fill(std::vector<double>(1601, 1.0));
     g.fill([] {
       std::vector<double> v(1601);
@@ -126,10 +126,29 @@ TEST(Swiglu, KeepsRelativePrecisionWhereTheGateIsAlmostShut) {
   }
 }
 
+TEST(Swiglu, SaturatedGatesAreOpenOrShut) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (double gate : {50.0, 90.0, 1e4})
+      for (double sign : {-1.0, 1.0}) {
+        Tensors t({1, 5, 0}, backend);
+        t.g.fill(std::vector<double>(5, sign * gate));
+        Op()(bench.ctx, t);
+        const auto u = t.u.values(), dy = t.dy.values();
+        for (size_t i = 0; i < 5; ++i) {
+          const double silu = sign > 0 ? gate : 0, slope = sign > 0 ? 1 : 0;
+          EXPECT_NEAR(t.y.values()[i], silu * u[i], 1e-6 * gate) << backend << ' ' << sign * gate;
+          EXPECT_NEAR(t.dg.values()[i], dy[i] * u[i] * slope, 1e-6) << backend << ' ' << sign * gate;
+          EXPECT_NEAR(t.du.values()[i], dy[i] * silu, 1e-6 * gate) << backend << ' ' << sign * gate;
+        }
+      }
+  }
+}
+
 TEST(Swiglu, NonFiniteInputsShow) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensors t({1, 33, 0}, backend.dtype);
+    Tensors t({1, 33, 0}, backend);
     auto g = t.g.values(), u = t.u.values(), dy = t.dy.values();
     g[3] = g[32] = u[4] = dy[5] = std::nan("");
     g[6] = std::numeric_limits<double>::infinity();
@@ -145,9 +164,9 @@ TEST(Swiglu, TakesColumnSlicesOfOneTensor) {  // [g, u] is one product, and its 
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     const Case c{7, 33, 0};
-    Tensors t(c, backend.dtype);
+    Tensors t(c, backend);
     Op()(bench.ctx, t);
-    Tensor both({7, 66}, backend.dtype);
+    Tensor both({7, 66}, backend);
     std::vector<double> joined;
     for (size_t r = 0; r < 7; ++r)
       for (const Tensor* half : {&t.g, &t.u})
@@ -166,7 +185,7 @@ TEST(Swiglu, TakesColumnSlicesOfOneTensor) {  // [g, u] is one product, and its 
 TEST(Swiglu, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false}) {
-    Bench bench({"f32", DType::f32, plain});
+    Bench bench({"f32", DType::f32, {}, plain});
     std::vector<std::vector<std::byte>> all;
     for (int n : {1, 2, 3}) {
       set_threads(n);
@@ -183,7 +202,7 @@ TEST(Swiglu, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Swiglu, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   Tensors t({3, 8, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), empty({0, 8}, DType::f32), f64({3, 8}, DType::f64);
   const Tensor far({3, 8}, {DType::f32, {Device::cuda, 0}});
@@ -226,8 +245,10 @@ TEST(Swiglu, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Swiglu, SabotageIsFoundOut) {
-  Bench bench({"plain_f32", DType::f32, true});
-  const auto found = [&](const Op& op) { return problems(op, {"plain_f32", DType::f32, true}, bench.ctx, {5, 17, 3}); };
+  Bench bench({"plain_f32", DType::f32, {}, true});
+  const auto found = [&](const Op& op) {
+    return problems(op, {"plain_f32", DType::f32, {}, true}, bench.ctx, {5, 17, 3});
+  };
   const auto forward_then = [](auto mischief) {
     Op op;
     op.forward = [=](Ctx& ctx, View y, CView g, CView u) {

@@ -260,17 +260,13 @@ double effective_distance(const PositionConfig& config, Phase phase, int64_t i, 
   return far_query(config, phase, i) - far_key(config, phase, j);
 }
 
+int64_t least_in_log_n(const PositionConfig& config, int64_t trained) {
+  return config.log_n == LogN::beyond ? trained : std::max<int64_t>(config.log_n_min, 1);
+}
+
 double query_factor(const PositionConfig& config, int64_t trained, int64_t i) {
-  const auto log_n = [&](int64_t n) { return std::log(real(n)) / std::log(real(trained)); };
-  switch (config.log_n) {
-    case LogN::off:
-      return 1;
-    case LogN::trained:
-      return log_n(std::max(i + 1, config.log_n_min));
-    case LogN::beyond:
-      return std::max(1.0, log_n(i + 1));
-  }
-  return 1;
+  if (config.log_n == LogN::off) return 1;
+  return std::log(real(std::max(i + 1, least_in_log_n(config, trained)))) / std::log(real(trained));
 }
 
 }  // namespace rw

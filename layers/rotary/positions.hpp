@@ -112,7 +112,9 @@ double far_key(const PositionConfig& config, Phase, int64_t j);
 // The effective distance at which a pair is seen: what the branches make of it.
 double effective_distance(const PositionConfig& config, Phase, int64_t i, int64_t j);
 
-// λ of a query at position i (from 0). N ≥ 2 unless log_n is off.
+// λ of a query at position i (from 0): 1, or ln max(i + 1, least_in_log_n) / ln N with N ≥ 2, so 1 up to N where log n
+// is for what lies beyond.
+int64_t least_in_log_n(const PositionConfig& config, int64_t trained);
 double query_factor(const PositionConfig& config, int64_t trained, int64_t i);
 
 }  // namespace rw

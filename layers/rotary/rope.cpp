@@ -21,7 +21,7 @@ void rope(Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, const
   RW_CHECK(disjoint_from_all(y, cos, sin, position), y, cos, sin, position);
   if (!cos.empty()) check_indices(__func__, "position", ctx, position, cos.rows());
 
-  dispatch<cpu::rope, fast::rope>(__func__, ctx, x.dtype, y, x, cos, sin, position, opt);
+  dispatch<cpu::rope, fast::rope, cuda::rope>(__func__, ctx, x.dtype, y, x, cos, sin, position, opt);
 }
 
 }  // namespace rw

@@ -9,9 +9,10 @@
 //
 // Shapes   x, y [..., H·head_width]; cos, sin [P, d/2], or empty: nothing is turned; position i32, rows elements, in
 //          [0, P). d ≤ head_width, which divides the width of x.
-// DTypes   f64, f32, one for all but position.
+// DTypes   f64, f32, one for all but position; on a GPU f32.
 // Aliasing y may be x, without add; nothing else overlaps.
-// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a position is outside the table.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a position is outside the table;
+//          on a GPU such a position makes its row of y NaN.
 // Source   Su et al., RoFormer, 2021, arXiv 2104.09864; spec/positions.md 1.2.
 #pragma once
 #include "core/dispatch.hpp"
@@ -35,6 +36,9 @@ Rope rope;
 }
 namespace fast {
 Rope rope;
+}
+namespace cuda {
+[[gnu::weak]] Rope rope;
 }
 
 }  // namespace rw

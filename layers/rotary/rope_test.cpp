@@ -40,21 +40,23 @@ std::vector<Case> cases() {  // the tiles are vectors of 4, 8 and 16 pairs
   for (int64_t rows : {1, 5, 17})
     for (int64_t pairs : {1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 129})
       for (int64_t gap : {0, 3}) all.insert(all.end(), {{rows, 1, pairs, gap}, {rows, 3, pairs, gap}});
-  for (int64_t rest : {1, 2, 7, 16, 33}) all.insert(all.end(), {{5, 3, 8, 3, rest}, {2, 1, 5, 0, rest}});
-  all.insert(all.end(), {{300, 2, 32, 64}, {2, 12, 64, 0}});
+  for (int64_t rest : {1, 2, 4, 7, 16, 33, 300}) all.insert(all.end(), {{5, 3, 8, 3, rest}, {2, 1, 5, 0, rest}});
+  all.insert(all.end(), {{300, 2, 32, 64}, {2, 12, 64, 0}, {3, 40, 64, 4}, {5, 3, 8, 4, 400}});
   return all;
 }
 
 struct Tensors {
-  Tensors(const Case& c_, DType t)
+  Tensors(const Case& c_, Where t)
       : c(c_),
-        x({c.rows, c.heads * c.width()}, t, {}, c.gap),
-        cos({kPositions, c.pairs}, t, {}, c.gap),
-        sin({kPositions, c.pairs}, t, {}, c.gap),
-        position({c.rows}, DType::i32),
-        y({c.rows, c.heads * c.width()}, t, {}, c.gap) {
+        x({c.rows, c.heads * c.width()}, t, c.gap),
+        cos({kPositions, c.pairs}, t, c.gap),
+        sin({kPositions, c.pairs}, t, c.gap),
+        position({c.rows}, {DType::i32, t.device}),
+        y({c.rows, c.heads * c.width()}, t, c.gap) {
     x.fill(normal(x.size(), 1));
-    rope_table(cos, sin, rope_frequencies({.base = 100}, 2 * c.pairs, 1, 1), first_positions(kPositions));
+    const Tensor host_cos({kPositions, c.pairs}, t.dtype), host_sin({kPositions, c.pairs}, t.dtype);
+    rope_table(host_cos, host_sin, rope_frequencies({.base = 100}, 2 * c.pairs, 1, 1), first_positions(kPositions));
+    cos.fill(host_cos.values()), sin.fill(host_sin.values());
     std::vector<double> at(position.size());
     for (size_t r = 0; r < at.size(); ++r)
       at[r] = static_cast<double>((7 * r + 39) % kPositions);  // the last one first
@@ -98,7 +100,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
     if (!holds) found += std::string(otherwise) + '\n';
   };
   constexpr std::array kInputs = {&Tensors::x, &Tensors::cos, &Tensors::sin, &Tensors::position};
-  Tensors t(c, backend.dtype), same_precision(c, backend.dtype), truth(c, DType::f64);
+  Tensors t(c, backend), same_precision(c, backend.dtype), truth(c, DType::f64);
   for (auto input : kInputs) (truth.*input).fill((t.*input).values());
   run(op, ctx, t, t.y, t.x, layout, inverse);
   visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision, layout, inverse); });
@@ -117,7 +119,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
 }
 
 double worst_gradient_error(const Op& op, const Case& c, RopeLayout layout) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensors t(c, DType::f64);
   Tensor dy(t.x.view().shape, DType::f64), dx(t.x.view().shape, DType::f64);
   dy.fill(normal(dy.size(), 2));
@@ -149,8 +151,8 @@ TEST(Rope, TurnsColumnSlicesOfAProductInPlace) {  // q of [q, k, v]; k and v sta
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts) {
-      const Tensors t({6, 2, 16, 0}, backend.dtype);
-      Tensor qkv({2, 3, 3 * 64}, backend.dtype);
+      const Tensors t({6, 2, 16, 0}, backend);
+      Tensor qkv({2, 3, 3 * 64}, backend);
       const auto before = normal(qkv.size(), 4);
       qkv.fill(before);
       for (int64_t r = 0; r < 6; ++r)
@@ -173,9 +175,9 @@ TEST(Rope, AddsToWhatIsThere) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts)
-      for (const Case& c : {Case{6, 2, 17, 3}, Case{6, 2, 17, 3, 5}})
+      for (const Case& c : {Case{6, 2, 17, 3}, Case{6, 2, 17, 3, 5}, Case{6, 2, 16, 4}, Case{6, 2, 16, 4, 8}})
         for (bool inverse : {false, true}) {
-          Tensors t(c, backend.dtype);
+          Tensors t(c, backend);
           run(rope, bench.ctx, t, t.y, t.x, layout, inverse);
           auto sum = t.y.values();
           const auto before = normal(t.y.size(), 9);
@@ -191,7 +193,7 @@ TEST(Rope, AddsToWhatIsThere) {
 TEST(Rope, WithoutTablesCopiesOrAdds) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    Tensors t({6, 2, 8, 3}, backend.dtype);
+    Tensors t({6, 2, 8, 3}, backend);
     rope(bench.ctx, t.y, t.x, {}, {}, t.position, {.head_width = 16});
     EXPECT_EQ(t.y.values(), t.x.values()) << backend;
     rope(bench.ctx, t.y, t.x, {}, {}, t.position, {.head_width = 16, .add = true});
@@ -201,11 +203,37 @@ TEST(Rope, WithoutTablesCopiesOrAdds) {
   }
 }
 
+TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
+  for (const Backend& backend : emulated_backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts)
+      for (const Case& c : {Case{7, 2, 5, 3, 3}, Case{7, 2, 8, 4, 4}})
+        for (bool in_place : {false, true}) {
+          Tensors t(c, backend), good(c, backend);
+          const auto at = good.position.values();
+          auto some_outside = at;
+          some_outside[1] = kPositions, some_outside[2] = -1, some_outside[4] = 0x1p31 - 1, some_outside[6] = -0x1p31;
+          t.position.fill(some_outside);
+          run(rope, bench.ctx, good, good.y, good.x, layout, false);
+          const Tensor& y = in_place ? t.x : t.y;
+          run(rope, bench.ctx, t, y, t.x, layout, false);
+          EXPECT_TRUE(y.sentinels_intact());
+          for (int64_t r = 0; r < c.rows; ++r) {
+            const float *row = y.as<float>()[r], *end = row + c.heads * c.width();
+            if (some_outside[static_cast<size_t>(r)] == at[static_cast<size_t>(r)])
+              EXPECT_TRUE(std::equal(row, end, good.y.as<float>()[r])) << backend << c << r;
+            else
+              EXPECT_TRUE(std::all_of(row, end, [](float v) { return std::isnan(v); })) << backend << c << r;
+          }
+        }
+  }
+}
+
 TEST(Rope, KeepsNorms) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts) {
-      const Tensors t({9, 1, 33, 0}, backend.dtype);
+      const Tensors t({9, 1, 33, 0}, backend);
       run(rope, bench.ctx, t, t.y, t.x, layout, false);
       const auto x = t.x.values(), y = t.y.values();
       for (size_t r = 0; r < 9; ++r) {
@@ -220,9 +248,9 @@ TEST(Rope, ProductsDependOnTheDifferenceOfPositions) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts) {
-      const Tensors t({2, 1, 16, 0}, backend.dtype);  // row 0 is q, row 1 is k
+      const Tensors t({2, 1, 16, 0}, backend);  // row 0 is q, row 1 is k
       const auto product = [&](int i, int j) {
-        Tensor position({2}, DType::i32);
+        Tensor position({2}, {DType::i32, backend.device});
         position.fill({static_cast<double>(i), static_cast<double>(j)});
         rope(bench.ctx, t.y, t.x, t.cos, t.sin, position, {layout, 32});
         const auto y = t.y.values();
@@ -242,7 +270,7 @@ TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     constexpr size_t n = 19;
-    const Tensors t({4, 3, n, 0}, backend.dtype);
+    const Tensors t({4, 3, n, 0}, backend);
     const auto deinterleaved = [&](const std::vector<double>& v) {
       auto out = v;
       for (size_t head = 0; head < v.size(); head += 2 * n)
@@ -251,7 +279,7 @@ TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
     };
     run(rope, bench.ctx, t, t.y, t.x, RopeLayout::interleaved, false);
     const auto interleaved = t.y.values(), x = t.x.values();
-    Tensor z(t.x.view().shape, backend.dtype);
+    Tensor z(t.x.view().shape, backend);
     z.fill(deinterleaved(x));
     run(rope, bench.ctx, t, t.y, z, RopeLayout::half, false);
     EXPECT_EQ(t.y.values(), deinterleaved(interleaved)) << backend;
@@ -262,7 +290,7 @@ TEST(Rope, InterleavedIsHalfAfterDeinterleaving) {
 
 // spec/positions.md 12.2: q[i][c] = sin(0.7 i + 1.3 c + 0.1), k[i][c] = cos(0.5 i - 0.9 c + 0.2), d = 4, base 10000.
 TEST(Rope, GivesTheGoldenLogits) {
-  Bench bench({"plain_f64", DType::f64, true});
+  Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor cos({6, 2}, DType::f64), sin({6, 2}, DType::f64), position({6}, DType::i32);
   rope_table(cos, sin, rope_frequencies({}, 4, 1, 1), first_positions(6));
   position.fill({0, 1, 2, 3, 4, 5});
@@ -295,7 +323,7 @@ TEST(Rope, SameBitsForEveryNumberOfThreads) {
   const int before = threads();
   for (bool plain : {true, false})
     for (RopeLayout layout : kLayouts) {
-      Bench bench({"f32", DType::f32, plain});
+      Bench bench({"f32", DType::f32, {}, plain});
       std::vector<std::vector<std::byte>> all;
       for (int n : {1, 2, 3}) {
         set_threads(n);
@@ -309,7 +337,7 @@ TEST(Rope, SameBitsForEveryNumberOfThreads) {
 }
 
 TEST(Rope, ErrorsNameWhatIsWrong) {
-  Bench bench({"plain_f32", DType::f32, true});
+  Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensors t({3, 2, 4, 0}, DType::f32);
   const Tensor narrow({3, 8}, DType::f32), empty({0, 16}, DType::f32), f64({3, 16}, DType::f64);
   const Tensor three({kPositions, 3}, DType::f32), few({2}, DType::i32), position_f32({3}, DType::f32);
@@ -356,7 +384,7 @@ TEST(Rope, ErrorsNameWhatIsWrong) {
 }
 
 TEST(Rope, SabotageIsFoundOut) {
-  const Backend backend{"plain_f32", DType::f32, true};
+  const Backend backend{"plain_f32", DType::f32, {}, true};
   Bench bench(backend);
   const Case c{5, 3, 4, 3};
   const auto found = [&](const Op& op) { return problems(op, backend, bench.ctx, c, RopeLayout::half, false); };

@@ -16,7 +16,7 @@ namespace rw {
 
 // Tokens of B sequences of T. All i32 [B, T]; first_key may be empty (attention.hpp); target is empty where no loss is.
 // Positions of rotary models count from the start of the document. turned_by: f64 [B, T], real positions that take
-// their place in the near branch's turns, not in log n; empty: none.
+// their place in the near branch's turns, not in log n; empty: none. They lie in host memory, all others on the device.
 struct Batch {
   CView token, target, position, first_key;
   CView turned_by{};

@@ -2,19 +2,32 @@
 #include <numeric>
 
 #include "core/base/user_error.hpp"
-#include "core/tensor/indices.hpp"
+#include "core/device/copy.hpp"
 #include "layers/rotary/frequencies.hpp"
+#include "layers/rotary/log_n_factor.hpp"
 #include "layers/transformer/model.hpp"
 
 namespace rw {
 namespace {
 
+// The same tensor on a device.
+Buffer moved(Device device, Buffer from) {
+  if (device.kind == Device::cpu) return from;
+  Buffer out(device, from.view().shape, from.view().dtype);
+  Arena nothing("nothing", {}, 0);
+  const OwnStream stream(device);
+  const Ctx ctx{.device = device, .saved = nothing, .scratch = nothing, .stream = stream.get()};
+  copy(ctx, out, from);
+  synchronize(ctx);
+  return out;
+}
+
 Buffer filled(Device device, DType dtype, Shape shape, const std::vector<double>& values) {
-  Buffer out(device, shape, dtype);
+  Buffer out({}, shape, dtype);
   visit_dtype<double, float, int32_t>(dtype, [&]<class T>() {
     std::ranges::transform(values, out.view().as<T>().data, [](double v) { return static_cast<T>(v); });
   });
-  return out;
+  return moved(device, std::move(out));
 }
 
 }  // namespace
@@ -48,9 +61,9 @@ void Model::prepare_positions(Device device, DType dtype, int64_t positions) {
   frequencies_ = rope_frequencies(config.rope, config.head_width, config.trained(), positions);
   const auto table = [&](const std::vector<double>& at) {
     const Shape shape{in_tables, static_cast<int64_t>(frequencies_.theta.size())};
-    Table out{Buffer(device, shape, dtype), Buffer(device, shape, dtype)};
-    rope_table(out.cos, out.sin, frequencies_, at);
-    return out;
+    Buffer cos({}, shape, dtype), sin({}, shape, dtype);
+    rope_table(cos, sin, frequencies_, at);
+    return Table{moved(device, std::move(cos)), moved(device, std::move(sin))};
   };
   near_ = table(each(number)), far_query_ = {}, far_key_ = {}, far_key_is_near_ = false;
   // Only inverse Leaky and HWFA2 differ between the phases, and of those each has a far branch in one only.
@@ -81,15 +94,7 @@ Sequence Model::sequence(Ctx& ctx, const Batch& batch) const {
   s.position = batch.position, s.first_key = batch.first_key, s.ones = ones_.view(), s.key_position = index_.view();
   if (positions_.log_n != LogN::off) {
     const View factor = ctx.scratch.take(batch.token.shape, ones_.view().dtype, "model.factor");
-    if (!ctx.dry) {
-      check_indices(__func__, "position", ctx, batch.position, int64_t{1} << 31);
-      const Indices at(batch.position);
-      visit_dtype<double, float>(factor.dtype, [&]<class T>() {
-        const int64_t width = factor.width();
-        for (int64_t i = 0; i < factor.shape.elements(); ++i)
-          factor.as<T>()[i / width][i % width] = static_cast<T>(query_factor(positions_, config.trained(), at[i]));
-      });
-    }
+    log_n_factor(ctx, factor, batch.position, least_in_log_n(positions_, config.trained()), config.trained());
     s.factor = factor;
   }
   if (!batch.turned_by.empty()) turn_by(ctx, s, batch.turned_by);
@@ -107,8 +112,11 @@ void Model::turn_by(Ctx& ctx, Sequence& s, CView real_positions) const {
              sin = ctx.scratch.take(shape, ones_.view().dtype, "model.sin"),
              row = ctx.scratch.take(s.position.shape, DType::i32, "model.row");
   if (!ctx.dry) {
-    rope_table(cos, sin, frequencies_, {real_positions.as<double>().data, static_cast<size_t>(tokens)});
-    std::iota(row.as<int32_t>().data, row.as<int32_t>().data + tokens, 0);
+    Buffer host_cos({}, shape, cos.dtype), host_sin({}, shape, sin.dtype), host_row({}, row.shape, row.dtype);
+    rope_table(host_cos, host_sin, frequencies_, {real_positions.as<double>().data, static_cast<size_t>(tokens)});
+    std::iota(host_row.view().as<int32_t>().data, host_row.view().as<int32_t>().data + tokens, 0);
+    copy(ctx, cos, host_cos), copy(ctx, sin, host_sin), copy(ctx, row, host_row);
+    synchronize(ctx);  // before the host's tables go
   }
   s.near = {cos, sin}, s.position = row;
 }

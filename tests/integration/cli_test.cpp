@@ -89,7 +89,11 @@ TEST_F(Cli, BadInputIsExplained) {
       {{"config", "show", "--batch", "1000"},
        "batch 1000 (command line) is no multiple of context 512 (preset 5m)",
        "--batch 512 or --batch 1024"},
-      {{"config", "show", "--device", "cuda"}, "unknown device cuda (command line)", "cpu"},
+      {{"config", "show", "--device", "gpu"}, "unknown device gpu (command line)", "cpu, cuda, cuda:1"},
+      {{"config", "show", "--device", "cuda:-1"}, "unknown device cuda:-1 (command line)", "cuda:1"},
+      {{"config", "show", "--device", "cuda", "--dtype", "f64"},
+       "device cuda (command line) and dtype f64 (command line)",
+       "f64 is for the CPU"},
       {{"config", "show", "--config"}, "config show: --config needs a value", ""},
       {{"config", "show", "--config", "."}, "cannot", ""},
       {{"config", "show", "--config", "many.toml"}, "unknown key 'model.layrs' in many.toml:2", "first of 2 problems"},
@@ -197,6 +201,22 @@ TEST_F(Cli, FullDiskAndClosedPipe) {
   const Finished closed = process.wait();
   EXPECT_EQ(closed.signal, SIGPIPE);  // as cat and grep end
   EXPECT_EQ(closed.err, "");
+}
+
+TEST_F(Cli, ADeviceIsLookedForWhenItIsAskedFor) {
+  const Finished quiet = at({"presets"}, {{"LD_DEBUG", "files"}});
+  EXPECT_EQ(quiet.exit, 0);
+  EXPECT_NE(quiet.err.find("libdnnl"), std::string::npos);
+  EXPECT_EQ(quiet.err.find("libcuda"), std::string::npos);
+  EXPECT_EQ(quiet.err.find("libcublas"), std::string::npos);
+  for (const char* command : {"eval", "generate"}) {
+    std::vector<std::string> words = {command, "nowhere", "--device", "cuda:99"};
+    if (words[0] == "eval") words.insert(words.end(), {"--data", "nowhere"});
+    const Finished asked = at(words);
+    EXPECT_EQ(asked.exit, 2);
+    EXPECT_EQ(first_line(asked.err).find("error: --device cuda:99: "), 0u) << asked.err;
+    EXPECT_NE(asked.err.find("\n       "), std::string::npos) << asked.err;  // what to do
+  }
 }
 
 TEST_F(Cli, StartsQuickly) {

@@ -40,12 +40,13 @@ inline std::vector<Backend> emulated_backends() {
 }
 
 // The plain twins, the fast ones on every instruction set that the machine has and ROPEWALK_ISA allows, and the CUDA
-// twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only those, in one order: for a build that looks for
-// data races, which does not depend on it.
+// twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only the CUDA twins, in one order: for a build that
+// looks for data races, which do not depend on it. With cpu: without them.
 inline std::vector<Backend> backends() {
-  const std::vector<Backend> emulated = emulated_backends();
-  if (const char* only = std::getenv("ROPEWALK_TEST_BACKENDS"); only && only == std::string("emulated"))
-    return {emulated.at(0)};
+  const char* const asked = std::getenv("ROPEWALK_TEST_BACKENDS");
+  const std::string only = asked ? asked : "";
+  const std::vector<Backend> emulated = only == "cpu" ? std::vector<Backend>() : emulated_backends();
+  if (only == "emulated") return {emulated.at(0)};
   std::vector<Backend> all = {{"plain_f64", DType::f64, {}, true}, {"plain_f32", DType::f32, {}, true}};
   all.insert(all.end(), emulated.begin(), emulated.end());
   limit_isa_once();

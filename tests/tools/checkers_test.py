@@ -14,7 +14,7 @@ CLEAN = {
     "core/a_test.cpp": '#include "core/a.hpp"\n#include "tests/support/s.hpp"\n',
     "core/base/parallel.hpp": "#pragma once\n#include <thread>\ninline void f() { std::thread t; }\n",
     "core/file/hdf5_layout.cpp": "#include <hdf5.h>\n",
-    "core/memory/memory_cuda.cu": "#include <cuda_runtime.h>\nvoid f() { cudaMalloc(0, 0); }\n",
+    "core/device/cuda_toolkit.cpp": "#include <cuda_runtime.h>\nvoid f() { cudaMalloc(0, 0); }\n",
     "layers/b.hpp": '#pragma once\n#include "core/a.hpp"\n',
     "layers/d-inl.hpp": '#include "core/a.hpp"\n',
     "train/c.cpp": '#include "layers/b.hpp"\n',

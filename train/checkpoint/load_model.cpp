@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
+#include "core/device/copy.hpp"
 #include "layers/parameters.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/config/positions.hpp"
+#include "train/loop/workspace.hpp"
 
 namespace rw {
 
@@ -39,6 +41,21 @@ LoadedModel load_model(const std::filesystem::path& path, int64_t length, std::s
           .model = std::move(model),
           .tokenizer = std::move(tokenizer),
           .skipped = std::move(skipped)};
+}
+
+void LoadedModel::move_to(Device device, int64_t length) {
+  if (device.kind == Device::cpu) return;
+  const DType dtype = model.embedding.value.dtype;
+  if (dtype != DType::f32)
+    throw UserError(Exit::usage, folder.string() + " is of " + name_of(dtype) + ", and CUDA kernels compute in f32",
+                    "--device cpu");
+  Buffer moved(device, value.view().shape, dtype);
+  const Workspace workspace(device, {});
+  copy(workspace.ctx, moved, value);
+  synchronize(workspace.ctx);
+  value = std::move(moved);
+  bind_parameters(model, value, {});
+  model.prepare_positions(device, dtype, length);
 }
 
 }  // namespace rw

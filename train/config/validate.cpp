@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/device/choose.hpp"
+
 namespace rw {
 namespace {
 
@@ -156,7 +158,10 @@ void check_train(Checker& check, const Settings& s) {
   check.at_least("seed", t.seed, int64_t{0});
   check.at_least("threads", t.threads, int64_t{0});
   check.at_most("threads", t.threads, kMostThreads);
-  check.require(t.device == "cpu", "unknown " + check.show("device"), "this build runs on: cpu");
+  check.require(is_device_name(t.device), "unknown " + check.show("device"),
+                "there are cpu, cuda, cuda:1 and so on, and auto: cuda if it can be used, else cpu");
+  check.require(t.device == "cpu" || t.dtype == DType::f32, check.show("device") + " and " + check.show("dtype"),
+                "CUDA kernels compute in f32; f64 is for the CPU");
 }
 
 void check_optimizer(Checker& check, const Settings::Optimizer& o) {

@@ -41,7 +41,7 @@ TEST(Validate, NamesTheSettingsAndTheirOrigins) {
          "micro_batch 3 (command line) does not divide the 64 sequences of a step",
          "32768 / 512"},
         {{{"seed", "-1"}}, "seed -1 (command line) is too small", "at least 0"},
-        {{{"device", "cuda"}}, "unknown device cuda (command line)", "cpu"},
+        {{{"device", "gpu"}}, "unknown device gpu (command line)", "cpu, cuda, cuda:1"},
         {{{"lr", "0"}}, "lr 0 (command line) is not positive", "greater than 0"},
         {{{"min_lr", "1.5"}}, "min_lr 1.5 (command line) is out of range", "from 0 to 1"},
         {{{"decay_share", "-1%"}}, "decay_share -0.01 (command line) is out of range", "from 0 to 1"},

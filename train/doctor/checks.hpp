@@ -36,6 +36,7 @@ Products our_products();
 Check check_products(const Products& products);  // f32 against f64, within the bound of rounding
 
 // Two steps of a small model, with a given factor on the learning rate: f32 and f64 agree, and the loss falls.
-Check check_training(double factor = 1);
+Check check_training(double factor = 1, Device = {});
+Check check_gpu();  // the first CUDA device: what it is, and check_training on it
 
 }  // namespace rw::doctor

@@ -75,7 +75,7 @@ Check check_products(const Products& products) {
   return {Check::State::wrong, "arithmetic", text, kAdvice, Exit::internal};
 }
 
-Check check_training(double factor) {
+Check check_training(double factor, Device device) {
   const ModelConfig config{.vocab = 61,
                            .layers = 2,
                            .width = 32,
@@ -88,8 +88,8 @@ Check check_training(double factor) {
   struct Result {
     Engine::StepResult first, second;
   };
-  const auto train = [&](DType dtype) {
-    Engine engine(config, {.dtype = dtype, .sequences = 4, .micro_batch = 2, .length = 16, .clip = 1});
+  const auto train = [&](Device on, DType dtype) {
+    Engine engine(config, {.device = on, .dtype = dtype, .sequences = 4, .micro_batch = 2, .length = 16, .clip = 1});
     engine.initialise();
     for (int64_t i = 0; i < engine.token().shape.elements(); ++i) {
       engine.token().as<int32_t>().data[i] = static_cast<int32_t>(i * i % config.vocab);
@@ -99,7 +99,7 @@ Check check_training(double factor) {
     const Engine::StepResult first = engine.step(1, 0.01 * factor);
     return Result{first, engine.step(2, 0.01 * factor)};
   };
-  const Result narrow = train(DType::f32), wide = train(DType::f64);
+  const Result narrow = train(device, DType::f32), wide = train({}, DType::f64);
   const auto differ = [](double a, double b, double tolerance) {
     return !(std::abs(a - b) <= tolerance * std::abs(b));
   };

@@ -12,6 +12,7 @@
 
 #include "core/base/isa.hpp"
 #include "core/base/parallel.hpp"
+#include "core/device/choose.hpp"
 #include "core/file/atomic.hpp"
 #include "core/file/container.hpp"
 #include "core/file/file.hpp"
@@ -166,6 +167,16 @@ Check check_container(const fs::path& folder) {
   });
 }
 
+Check check_gpu() {
+  return guarded("GPU", [] {
+    const ChosenDevice chosen = choose_device("auto");
+    if (!chosen.why_cpu.empty()) return Check{State::absent, "GPU", "training is on the CPU: " + chosen.why_cpu, {}};
+    Check check = check_training(1, chosen.device);
+    check.name = "GPU", check.text = describe(chosen.device) + ": " + check.text;
+    return check;
+  });
+}
+
 std::vector<Check> examine(const fs::path& folder) {
   return {check_processor(threads(), available_threads()),
           check_instructions(isa_name()),
@@ -176,7 +187,7 @@ std::vector<Check> examine(const fs::path& folder) {
           check_container(folder),
           check_products(our_products()),
           check_training(),
-          {State::absent, "GPU", "not built in: training is on the CPU", {}},
+          check_gpu(),
           {State::absent, "NCCL", "not built in: training is in one process", {}}};
 }
 

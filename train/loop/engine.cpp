@@ -1,9 +1,9 @@
 #include "train/loop/engine.hpp"
 
 #include <cmath>
-#include <cstring>
 
 #include "core/base/user_error.hpp"
+#include "core/device/copy.hpp"
 #include "layers/loss/linear_cross_entropy.hpp"
 #include "optim/adamw.hpp"
 #include "optim/clip.hpp"
@@ -58,15 +58,9 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   RW_CHECK(!ranged || o.position_range >= o.length, o.position_range, o.length);
   model_.prepare_positions(o.device, o.dtype, ranged ? o.position_range : o.length);
 
-  // Token views: token, target, first_key, and the positions of a micro-batch.
-  const int64_t rows_of_tokens = 3 * o.sequences + o.micro_batch;
-  token_buffer_ = Buffer(o.device, {rows_of_tokens, o.length}, DType::i32);
-  const auto part = [&](int64_t at, int64_t count) { return rows(token_buffer_.view(), at, count); };
-  token_ = part(0, o.sequences), target_ = part(o.sequences, o.sequences);
-  first_key_ = part(2 * o.sequences, o.sequences);
-  position_ = part(3 * o.sequences, o.micro_batch);
-  count_positions(position_, {});
-  if (o.draw_positions == PositionDraw::equal_mean) turned_by_ = Buffer(o.device, position_.shape, DType::f64);
+  tokens_ = Mirror(o.device, {kParts * o.sequences, o.length}, DType::i32);
+  count_positions(part_of(tokens_.host(), kPosition), {});
+  if (o.draw_positions == PositionDraw::equal_mean) turned_by_ = Buffer({}, {o.sequences, o.length}, DType::f64);
 
   // The dry run: parameters at addresses that nobody may touch.
   Arena nowhere = Arena::measuring("parameters", o.device);
@@ -87,16 +81,17 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
            .moments = 2 * elements * size_of(accumulator(o.dtype)),
            .activations = sizes.saved,
            .scratch = sizes.scratch,
-           .tokens = static_cast<size_t>(rows_of_tokens * o.length) * size_of(DType::i32) +
+           .tokens = static_cast<size_t>(tokens_.device().shape.elements()) * size_of(DType::i32) +
                      static_cast<size_t>(turned_by_.view().shape.elements()) * size_of(DType::f64)};
   if (dry) return;
 
-  value_ = Buffer(o.device, {layout_.elements}, o.dtype);
-  for (Buffer* buffer : {&grad_, &m_, &v_}) *buffer = Buffer(o.device, {layout_.elements}, accumulator(o.dtype));
-  bind_parameters(model_, value_, grad_);
+  value_ = Mirror(o.device, {layout_.elements}, o.dtype);
+  for (Mirror* moment : {&m_, &v_}) *moment = Mirror(o.device, {layout_.elements}, accumulator(o.dtype));
+  grad_ = Buffer(o.device, {layout_.elements}, accumulator(o.dtype));
+  bind_parameters(model_, value_.device(), grad_);
   workspace_ = std::make_unique<Workspace>(o.device, sizes);
-  nll_ = Buffer(o.device, nll.shape, nll.dtype);
-  norm_ = Buffer(o.device, {1}, norm.dtype), clip_ = Buffer(o.device, {1}, norm.dtype);
+  nll_ = Mirror(o.device, nll.shape, nll.dtype);
+  norm_ = Mirror(o.device, {1}, norm.dtype), clip_ = Buffer(o.device, {1}, norm.dtype);
 }
 
 Engine::Engine(const ModelConfig& config, const EngineOptions& options) : Engine(config, options, false) {}
@@ -106,10 +101,25 @@ MemoryPlan Engine::plan(const ModelConfig& config, const EngineOptions& options)
 }
 
 void Engine::initialise() {
+  const Ctx& ctx = workspace_->ctx;
+  bind_parameters(model_, value_.host(), {});
   initialise_parameters(model_, options_.seed);
+  value_.upload(ctx);
+  synchronize(ctx);
+  bind_parameters(model_, value_.device(), grad_);
   if (stepped_)
-    for (const Buffer& b : {std::cref(m_), std::cref(v_)}) std::memset(b.view().data, 0, plan_.moments / 2);
+    for (const Mirror* moment : {&m_, &v_}) fill_zero(ctx, moment->device());
   stepped_ = false;
+}
+
+void Engine::pull_state() const {
+  for (const Mirror* part : {&value_, &m_, &v_}) part->download(workspace_->ctx);
+}
+
+void Engine::push_state() {
+  for (const Mirror* part : {&value_, &m_, &v_}) part->upload(workspace_->ctx);
+  synchronize(workspace_->ctx);
+  stepped_ = true;
 }
 
 std::vector<StateTensor> Engine::state() {
@@ -117,28 +127,31 @@ std::vector<StateTensor> Engine::state() {
   size_t next = 0;
   model_.each([&](const Param& p) {
     const ParamRange& range = layout_.ranges[next++];
-    add_state(out, p, range_of(m_.view(), range, p.shape), range_of(v_.view(), range, p.shape));
+    const auto part = [&](const Mirror& flat) { return range_of(flat.host(), range, p.shape); };
+    Param in_host = p;
+    in_host.value = part(value_);
+    add_state(out, in_host, part(m_), part(v_));
   });
   return out;
 }
 
 Batch Engine::batch(int64_t first_row, int64_t count) const {
-  const auto part = [&](View v) { return rows(v, first_row, count); };
-  const View turned_by = turned_by_.view().empty() ? View{} : rows(turned_by_.view(), 0, count);
-  return {part(token_), part(target_), rows(position_, 0, count), options_.documents ? part(first_key_) : View{},
-          turned_by};
+  const auto part = [&](Part p) { return rows(part_of(tokens_.device(), p), first_row, count); };
+  const View turned_by = turned_by_.view().empty() ? View{} : rows(turned_by_.view(), first_row, count);
+  return {part(kToken), part(kTarget), part(kPosition), options_.documents ? part(kFirstKey) : View{}, turned_by};
 }
 
-void Engine::draw_batch(int64_t step, int64_t first_row, int64_t count) {
+void Engine::set_positions(int64_t step) {
+  const View position = part_of(tokens_.host(), kPosition);
+  if (options_.documents && model_.config.rotary()) count_positions(position, first_key());
   const PositionDraw kind = options_.draw_positions;
   const auto length = static_cast<size_t>(options_.length);
-  for (int64_t r = 0; kind != PositionDraw::none && r < count; ++r) {
-    const DrawKey key{
-        .seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(first_row + r)};
+  for (int64_t r = 0; kind != PositionDraw::none && r < options_.sequences; ++r) {
+    const DrawKey key{.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(r)};
     if (kind == PositionDraw::equal_mean)
       draw_equal_mean({turned_by_.view().as<double>()[r], length}, key);
     else
-      draw_positions({position_.as<int32_t>()[r], length}, kind, options_.position_range, key);
+      draw_positions({position.as<int32_t>()[r], length}, kind, options_.position_range, key);
   }
 }
 
@@ -147,9 +160,6 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
   const View by_sequence = reshape(nll, {options_.sequences, length});
   for (int64_t at = 0; at < options_.sequences; at += options_.micro_batch) {
     const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
-    if (!ctx.dry && options_.documents && model_.config.rotary())
-      count_positions(rows(position_, 0, count), rows(first_key_, at, count));
-    if (!ctx.dry) draw_batch(step, at, count);
     const Draws draws{
         .dropout = model_.config.dropout,
         .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};
@@ -161,21 +171,21 @@ void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
 Engine::StepResult Engine::step(int64_t step, double lr) {
   Ctx& ctx = workspace_->ctx;
   StepResult result;
-  result.targets = count_targets(target_);
+  result.targets = count_targets(target());
   if (result.targets == 0) return result;
-  run_micro_batches(ctx, nll_, step, 1.0 / static_cast<double>(result.targets));
-  for (const ParamRange& range : ranges_.frozen) {
-    const View frozen = range_of(grad_.view(), range, {range.count});
-    std::memset(frozen.data, 0, static_cast<size_t>(range.count) * size_of(frozen.dtype));
-  }
-  clip_factor(ctx, norm_, clip_, grad_, options_.clip);
-  result.loss = sum(nll_) / static_cast<double>(result.targets);
-  result.grad_norm = first(norm_);
+  set_positions(step);
+  tokens_.upload(ctx);
+  run_micro_batches(ctx, nll_.device(), step, 1.0 / static_cast<double>(result.targets));
+  for (const ParamRange& range : ranges_.frozen) fill_zero(ctx, range_of(grad_.view(), range, {range.count}));
+  clip_factor(ctx, norm_.device(), clip_, grad_, options_.clip);
+  nll_.download(ctx), norm_.download(ctx);
+  result.loss = sum(nll_.host()) / static_cast<double>(result.targets);
+  result.grad_norm = first(norm_.host());
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
   stepped_ = true;
   for (const ParamRange& run : ranges_.trained) {
-    const auto part = [&](const Buffer& b) { return range_of(b.view(), run, {run.count}); };
-    adamw(ctx, part(value_), part(m_), part(v_), part(grad_), clip_,
+    const auto part = [&](View flat) { return range_of(flat, run, {run.count}); };
+    adamw(ctx, part(value_.device()), part(m_.device()), part(v_.device()), part(grad_), clip_,
           {.lr = lr,
            .beta1 = options_.beta1,
            .beta2 = options_.beta2,
@@ -187,11 +197,17 @@ Engine::StepResult Engine::step(int64_t step, double lr) {
 }
 
 void Engine::report_non_finite(int64_t step, double loss) {
+  const Ctx& ctx = workspace_->ctx;
   std::string where = "the loss";
   const auto search = [&](const char* what, auto view_of) {
     bool found = false;
     model_.each([&](const Param& p) {
-      if (found || is_finite(view_of(p))) return;
+      if (found) return;
+      const View view = view_of(p);
+      Buffer host({}, view.shape, view.dtype);
+      copy(ctx, host, view);
+      synchronize(ctx);
+      if (is_finite(host)) return;
       found = true, where = what + p.name();
     });
     return found;

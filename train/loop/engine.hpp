@@ -10,6 +10,7 @@
 #include <limits>
 #include <memory>
 
+#include "core/memory/mirror.hpp"
 #include "layers/parameters.hpp"
 #include "layers/rotary/drawn_positions.hpp"
 #include "layers/transformer/model.hpp"
@@ -49,17 +50,21 @@ class Engine {
   // Exit::usage if options.freeze fits no tensor, or all.
   Engine(const ModelConfig&, const EngineOptions&);
 
-  void initialise();                 // weights drawn, moments zero
-  std::vector<StateTensor> state();  // what a checkpoint holds
+  void initialise();  // weights drawn, moments zero
+  // What a checkpoint holds, in host memory. On a device: as it was when pull_state() was called last, and changes of
+  // it are taken over by push_state().
+  std::vector<StateTensor> state();
+  void pull_state() const;
+  void push_state();
   const Model& model() const { return model_; }
   const EngineOptions& options() const { return options_; }
   const MemoryPlan& memory() const { return plan_; }
   const TrainedRanges& ranges() const { return ranges_; }
 
-  // To be filled by the caller before step(): i32 [S, T].
-  View token() const { return token_; }
-  View target() const { return target_; }
-  View first_key() const { return first_key_; }
+  // To be filled by the caller before step(): i32 [S, T], in host memory.
+  View token() const { return part_of(tokens_.host(), kToken); }
+  View target() const { return part_of(tokens_.host(), kTarget); }
+  View first_key() const { return part_of(tokens_.host(), kFirstKey); }
 
   struct StepResult {
     double loss = std::numeric_limits<double>::quiet_NaN();  // nats per target
@@ -77,8 +82,10 @@ class Engine {
 
  private:
   Engine(const ModelConfig&, const EngineOptions&, bool dry);
+  enum Part : int64_t { kToken, kTarget, kFirstKey, kPosition, kParts };
+  View part_of(View tokens, Part part) const { return rows(tokens, part * options_.sequences, options_.sequences); }
   Batch batch(int64_t first, int64_t count) const;
-  void draw_batch(int64_t step, int64_t first_row, int64_t count);  // positions
+  void set_positions(int64_t step);
   void run_micro_batches(Ctx&, View nll, int64_t step, double scale);
   [[noreturn]] void report_non_finite(int64_t step, double loss);
 
@@ -87,10 +94,13 @@ class Engine {
   ParamLayout layout_;
   TrainedRanges ranges_;
   MemoryPlan plan_;
-  Buffer token_buffer_, turned_by_, value_, grad_, m_, v_;
-  View token_, target_, first_key_, position_;
+  Mirror tokens_;     // kParts times S rows
+  Buffer turned_by_;  // [S, T] in host memory, with positions of equal mean
+  Mirror value_, m_, v_;
+  Buffer grad_;
   std::unique_ptr<Workspace> workspace_;
-  Buffer nll_, norm_, clip_;
+  Mirror nll_, norm_;
+  Buffer clip_;
   bool stepped_ = false;  // the moments are no longer zero
 };
 

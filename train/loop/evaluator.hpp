@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 
+#include "core/memory/mirror.hpp"
 #include "data/sampler/batch.hpp"
 #include "layers/transformer/model.hpp"
 
@@ -35,7 +36,7 @@ class Evaluator {
   Ctx& ctx_;
   const Model& model_;
   int64_t rows_, length_;
-  Buffer token_, target_, first_key_, position_, nll_;
+  Mirror token_, target_, first_key_, position_, nll_;
 };
 
 }  // namespace rw

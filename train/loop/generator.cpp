@@ -52,8 +52,8 @@ void Generator::dry_run(Ctx& ctx, const Model& model, int64_t context) {
 
 Generator::Generator(Ctx& ctx, const Model& model, int64_t context) : ctx_(ctx), model_(model), context_(context) {
   const DType dtype = model.embedding.value.dtype;
-  token_ = Buffer(ctx.device, {1, context}, DType::i32), position_ = Buffer(ctx.device, {1, context}, DType::i32);
-  logits_ = Buffer(ctx.device, {1, model.config.vocab}, dtype);
+  token_ = Mirror(ctx.device, {1, context}, DType::i32), position_ = Mirror(ctx.device, {1, context}, DType::i32);
+  logits_ = Mirror(ctx.device, {1, model.config.vocab}, dtype);
   for (const Block& block : model.blocks)
     caches_.push_back(model.add_cache(block, context, model.endless(), [&](Shape shape) {
       return memory_.emplace_back(ctx.device, shape, dtype).view();
@@ -87,18 +87,20 @@ std::span<const double> Generator::append_without_end(std::span<const int32_t> i
 void Generator::feed(std::span<const int32_t> ids) {
   const auto count = static_cast<int64_t>(ids.size());
   RW_CHECK(length_ + count < int64_t{1} << 31, length_, count);  // positions are i32
-  const auto prefix = [&](const Buffer& b) { return range_of(b.view(), {0, count, false}, {1, count}); };
-  const View token = prefix(token_), position = prefix(position_);
-  std::ranges::copy(ids, token.as<int32_t>().data);
-  std::iota(position.as<int32_t>().data, position.as<int32_t>().data + count, static_cast<int32_t>(length_));
-  model_.decode(ctx_, logits_, {token, {}, position, {}}, caches_);
+  const auto prefix = [&](View v) { return range_of(v, {0, count, false}, {1, count}); };
+  int32_t* const position = position_.host().as<int32_t>().data;
+  std::ranges::copy(ids, token_.host().as<int32_t>().data);
+  std::iota(position, position + count, static_cast<int32_t>(length_));
+  token_.upload(ctx_), position_.upload(ctx_);
+  model_.decode(ctx_, logits_.device(), {prefix(token_.device()), {}, prefix(position_.device()), {}}, caches_);
   length_ += count;
 }
 
 std::span<const double> Generator::result() {
   result_.resize(static_cast<size_t>(model_.config.vocab));
-  visit_dtype<double, float>(logits_.view().dtype, [&]<class T>() {
-    std::copy_n(logits_.view().as<T>().data, result_.size(), result_.begin());
+  logits_.download(ctx_);
+  visit_dtype<double, float>(logits_.host().dtype, [&]<class T>() {
+    std::copy_n(logits_.host().as<T>().data, result_.size(), result_.begin());
   });
   return result_;
 }

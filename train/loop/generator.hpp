@@ -2,6 +2,7 @@
 #pragma once
 #include <span>
 
+#include "core/memory/mirror.hpp"
 #include "layers/parameters.hpp"
 #include "layers/transformer/model.hpp"
 
@@ -40,7 +41,7 @@ class Generator {
   Ctx& ctx_;
   const Model& model_;
   int64_t context_;
-  Buffer token_, position_, logits_;
+  Mirror token_, position_, logits_;
   std::vector<Buffer> memory_;
   std::vector<KvCache> caches_;
   std::vector<int32_t> ids_;  // that the caches hold; none where the model is endless

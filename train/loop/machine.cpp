@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/user_error.hpp"
+#include "core/device/choose.hpp"
+#include "core/device/cuda.hpp"
 #include "layers/transformer/config.hpp"
 
 namespace rw {
@@ -48,10 +50,15 @@ double available_memory() {
 }
 double resident_memory() { return proc_value("/proc/self/status", "VmRSS", std::numeric_limits<double>::quiet_NaN()); }
 
-void check_memory(size_t bytes, const std::string& advice) {
-  const double needed = static_cast<double>(bytes), available = available_memory();
+void check_memory(size_t bytes, const std::string& advice, Device device) {
+  const bool gpu = device.kind == Device::cuda;
+  const double needed = static_cast<double>(bytes);
+  const double available = gpu ? static_cast<double>(cuda::device_info(device.index).free) : available_memory();
   if (needed <= available) return;
-  throw UserError(Exit::memory, "needs " + bytes_text(needed) + ", " + bytes_text(available) + " are free", advice);
+  throw UserError(Exit::memory,
+                  "needs " + bytes_text(needed) + ", " + bytes_text(available) + " are free" +
+                      (gpu ? " on " + describe(device) : ""),
+                  advice);
 }
 
 std::string bytes_text(double bytes) {

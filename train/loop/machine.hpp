@@ -12,8 +12,9 @@ double total_memory();         // bytes; infinity if the system does not say
 double available_memory();     // bytes that can be taken without swapping; infinity if the system does not say
 double resident_memory();      // bytes of this process; NaN if the system does not say
 
-// Throws UserError(Exit::memory) unless `bytes` are available; `advice` says how to need less.
-void check_memory(size_t bytes, const std::string& advice);
+// Throws UserError(Exit::memory) unless `bytes` are available, of the machine or a device; `advice` says how to need
+// less.
+void check_memory(size_t bytes, const std::string& advice, Device = {});
 
 std::string bytes_text(double bytes);              // "1.5 GB", "23 MB": powers of 1000
 std::string memory_line(const MemoryPlan& plan);   // one line, by category, with what is available

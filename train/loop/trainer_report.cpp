@@ -3,6 +3,7 @@
 
 #include "core/base/isa.hpp"
 #include "core/base/parallel.hpp"
+#include "core/device/choose.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/model_json.hpp"
 #include "train/config/run_toml.hpp"
@@ -32,7 +33,10 @@ void Trainer::introduce(const char* verb) {
   std::ostringstream text;
   text << "ropewalk " RW_VERSION " · " << verb << " in " << folder_.path().string();
   if (step_ > 0) text << " after step " << step_;
-  text << "\nmachine  CPU, " << threads() << " threads, " << isa_name() << " · " << o.dtype << " · seed " << o.seed;
+  text << "\nmachine  " << (o.device.kind == Device::cpu ? "CPU" : describe(o.device) + ", CPU") << ", " << threads()
+       << " threads, " << isa_name() << " · " << o.dtype << " · seed " << o.seed;
+  if (const std::string why = choose_device(s.train.device).why_cpu; !why.empty())
+    text << "\ndevice   cpu, of auto: " << why;
   if (!parent_.empty()) text << "\nparent   " << parent_;
   text << "\nmodel    " << describe(engine_.model().config);
   text << "\nposition " << position_text(engine_.model().config) << " · fingerprint "
@@ -160,6 +164,7 @@ void Trainer::save() {
   meta.ends = ends_;
   std::vector<TokenizerFile> tokenizer;
   if (data_.tokenizer) tokenizer.push_back(data_.tokenizer->file());
+  engine_.pull_state();
   const SavedCheckpoint saved = save_checkpoint(folder_.checkpoints(), meta, engine_.state(), tokenizer,
                                                 {.keep = settings_.settings.run.keep, .best = is_best_});
   saved_ = saved.folder, saved_step_ = step_, is_best_ = false;

@@ -25,10 +25,14 @@ void use_threads(const Settings& s) {
 // What must hold, of settings that are valid and their data, before a run is made or goes on.
 MemoryPlan check_start(const Settings& settings, const ModelConfig& model, const TrainingData& data) {
   const Sampler long_enough(data.train, settings.model.context, 0);
-  const MemoryPlan plan = Engine::plan(model, engine_options(settings));
-  check_memory(plan.total(), memory_table(plan) +
-                                 "\nless is needed with a smaller --micro-batch, with --recompute block, with a "
-                                 "smaller --context, or with a smaller model");
+  const EngineOptions options = engine_options(settings);
+  const MemoryPlan plan = Engine::plan(model, options);
+  check_memory(
+      plan.total(),
+      memory_table(plan) +
+          "\nless is needed with a smaller --micro-batch, with --recompute block, with a smaller --context, or "
+          "with a smaller model",
+      options.device);
   return plan;
 }
 
@@ -48,6 +52,7 @@ void copy_weights(Engine& to, Model& from) {
       });
     });
   }
+  to.push_state();
 }
 
 }  // namespace
@@ -167,6 +172,7 @@ TrainingResult Trainer::resume(const std::filesystem::path& path, std::span<cons
   Trainer trainer(std::move(settings), model, std::move(data), std::move(folder), options);
   trainer.parent_ = meta.parent, trainer.ends_ = meta.ends;
   checkpoint.load(trainer.engine_.state());
+  trainer.engine_.push_state();
   trainer.step_ = trainer.saved_step_ = meta.step;
   trainer.saved_ = checkpoint.folder();
   trainer.seconds_ = state("seconds", 0);

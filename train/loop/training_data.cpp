@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "core/base/user_error.hpp"
+#include "core/device/choose.hpp"
 
 namespace rw {
 
 EngineOptions engine_options(const Settings& s) {
   const int64_t sequences = s.train.batch / s.model.context;
-  return {.dtype = s.train.dtype,
+  return {.device = choose_device(s.train.device).device,
+          .dtype = s.train.dtype,
           .sequences = sequences,
           .micro_batch =
               s.train.micro_batch > 0 ? std::min(s.train.micro_batch, sequences) : std::min<int64_t>(sequences, 8),

@@ -1,4 +1,4 @@
-// The two arenas of a Ctx, sized by a dry run of what will be computed in them.
+// A stream and the two arenas of a Ctx, sized by a dry run of what will be computed in them.
 #pragma once
 #include <functional>
 #include <span>
@@ -22,11 +22,13 @@ inline ArenaSizes measure(Device device, std::span<const std::function<void(Ctx&
 class Workspace {
  public:
   Workspace(Device device, ArenaSizes sizes)
-      : saved_("saved", device, sizes.saved),
+      : stream_(device),
+        saved_("saved", device, sizes.saved),
         scratch_("scratch", device, sizes.scratch),
-        ctx{.device = device, .saved = saved_, .scratch = scratch_} {}
+        ctx{.device = device, .saved = saved_, .scratch = scratch_, .stream = stream_.get()} {}
 
  private:
+  OwnStream stream_;
   Arena saved_, scratch_;
 
  public:

@@ -1,0 +1,156 @@
+// Training, evaluation and text on a CUDA device, run by the emulator here, beside the same on the CPU.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/device/cuda.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/model.hpp"
+#include "train/loop/engine.hpp"
+#include "train/loop/evaluator.hpp"
+#include "train/loop/generator.hpp"
+
+namespace rw::test {
+namespace {
+
+constexpr Device kCuda{Device::cuda, 0};
+
+struct Variant {
+  std::string name;
+  ModelConfig config = tiny_config();
+  EngineOptions options = {.sequences = 5, .micro_batch = 2, .length = 7, .weight_decay = 0.1, .clip = 0.5, .seed = 11};
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  const auto add = [&](const std::string& name) -> Variant& { return all.emplace_back(Variant{.name = name}); };
+  add("llama");
+  add("untied").config.tied = false;
+  Variant& gpt = add("gpt");
+  gpt.config.norm = NormKind::layer, gpt.config.mlp = MlpKind::gelu, gpt.config.mlp_bias = true;
+  gpt.config.attention_bias = AttentionBias::all, gpt.config.dropout = 0.2;
+  gpt.config.positions.kind = PositionKind::learned;
+  Variant& qwen = add("qwen");
+  qwen.config.qk_norm = true, qwen.config.attention_bias = AttentionBias::qkv;
+  Variant& inverse = add("inverse leaky, log n");
+  inverse.config.positions = {.kind = PositionKind::inverse_leaky, .window = 3, .log_n = LogN::trained};
+  Variant& window = add("window, cosine");
+  window.config.positions = {.kind = PositionKind::window, .window = 4, .sinks = 1};
+  window.config.key_norm = KeyNorm::cosine;
+  add("recompute").options.recompute = Recompute::block;
+  add("drawn positions").options.draw_positions = PositionDraw::equal_mean;
+  add("frozen").options.freeze = "model.embed_tokens.*";
+  return all;
+}
+
+void fill_tokens(Engine& engine, int64_t step) {
+  std::mt19937 random(static_cast<unsigned>(step));
+  for (int64_t r = 0; r < engine.token().rows(); ++r)
+    for (int64_t t = 0; t < engine.token().width(); ++t) {
+      const auto id = [&] { return static_cast<int32_t>(random() % 11); };
+      engine.token().as<int32_t>()[r][t] = id();
+      engine.target().as<int32_t>()[r][t] = random() % 4 == 0 ? kIgnore : id();
+      engine.first_key().as<int32_t>()[r][t] = t < 3 ? 0 : 3;
+    }
+}
+
+std::vector<double> train(Engine& engine, int64_t first, int64_t last) {
+  std::vector<double> losses;
+  for (int64_t step = first; step <= last; ++step) {
+    fill_tokens(engine, step);
+    const Engine::StepResult result = engine.step(step, 0.01);
+    losses.push_back(result.loss), losses.push_back(result.grad_norm);
+  }
+  return losses;
+}
+
+Engine on(Device device, const Variant& v) {
+  EngineOptions options = v.options;
+  options.device = device;
+  Engine engine(v.config, options);
+  engine.initialise();
+  return engine;
+}
+
+std::vector<double> weights(Engine& engine) {
+  engine.pull_state();
+  std::vector<double> out;
+  for (const StateTensor& t : engine.state())
+    for (const View& v : {t.value, t.m, t.v}) {
+      const auto values = TestModel::values(v);
+      out.insert(out.end(), values.begin(), values.end());
+    }
+  return out;
+}
+
+TEST(Device, TenStepsFollowTheCpu) {
+  for (const Variant& v : variants()) {
+    Engine cpu = on({}, v), gpu = on(kCuda, v);
+    EXPECT_EQ(weights(cpu), weights(gpu)) << v.name;
+    const auto expected = train(cpu, 1, 10), got = train(gpu, 1, 10);
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(got[i], expected[i], 1e-5 * expected[i])
+          << v.name << ", step " << i / 2 + 1 << (i % 2 ? " norm" : "");
+    EXPECT_LT(relative_distance(weights(gpu), weights(cpu)), 1e-4) << v.name;
+  }
+}
+
+TEST(Device, TwoRunsAreTheSame) {
+  const Variant v = variants()[2];
+  Engine a = on(kCuda, v), b = on(kCuda, v);
+  EXPECT_EQ(train(a, 1, 3), train(b, 1, 3));
+  EXPECT_EQ(weights(a), weights(b));
+}
+
+// The state of one goes on in the other, as a checkpoint would carry it.
+TEST(Device, AStateGoesOnElsewhere) {
+  const Variant v = variants()[0];
+  for (const bool from_cpu : {true, false}) {
+    Engine first = on(from_cpu ? Device{} : kCuda, v), second = on(from_cpu ? kCuda : Device{}, v);
+    train(first, 1, 3);
+    first.pull_state();
+    const auto from = first.state(), to = second.state();
+    for (size_t i = 0; i < from.size(); ++i)
+      for (const auto& [source, target] :
+           {std::pair{from[i].value, to[i].value}, {from[i].m, to[i].m}, {from[i].v, to[i].v}})
+        for (int64_t r = 0; r < source.rows(); ++r)
+          std::copy_n(source.as<float>()[r], source.width(), target.as<float>()[r]);
+    second.push_state();
+    EXPECT_EQ(weights(second), weights(first));
+    const auto expected = train(first, 4, 6), got = train(second, 4, 6);
+    for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-5 * expected[i]);
+  }
+}
+
+TEST(Device, WhatIsNotFiniteIsNamedAndNothingIsUpdated) {
+  Engine engine = on(kCuda, variants()[0]);
+  for (const StateTensor& t : engine.state())
+    if (t.name == "model.layers.1.mlp.down_proj.weight") t.value.as<float>()[0][1] = std::nanf("");
+  engine.push_state();
+  const auto before = weights(engine);
+  fill_tokens(engine, 1);
+  const auto error = user_error_of([&] { engine.step(1, 0.1); });
+  EXPECT_EQ(error.code, Exit::non_finite);
+  EXPECT_THAT(error.what, testing::HasSubstr("weight model.layers.1.mlp.down_proj.weight"));
+  EXPECT_TRUE(
+      std::ranges::equal(before, weights(engine), [](double a, double b) { return a == b || (a != a && b != b); }));
+}
+
+TEST(Device, WritesTheTextThatTheCpuWrites) {
+  for (const Variant& v : {variants()[0], variants()[4], variants()[5]}) {
+    std::vector<std::vector<double>> logits;
+    for (const Device device : {Device{}, kCuda}) {
+      Engine engine = on(device, v);
+      train(engine, 1, 1);
+      Generator generator(engine.context(), engine.model(), 7);
+      for (const std::vector<int32_t>& ids : {std::vector<int32_t>{1, 2, 3}, {4}, {5}, {6, 7, 8, 9}, {1}}) {
+        const auto row = generator.append(ids);
+        logits.emplace_back(row.begin(), row.end());
+      }
+    }
+    const size_t half = logits.size() / 2;
+    for (size_t i = 0; i < half; ++i) EXPECT_LT(relative_distance(logits[half + i], logits[i]), 1e-5) << v.name << i;
+  }
+}
+
+}  // namespace
+}  // namespace rw::test

@@ -68,10 +68,10 @@ struct Now {
     return same_phase(last) && (!same_warp(last) || unseen(last) != 0);
   }
 
-  void note(Last& last, Access access, bool whole_warp) const {
+  void note(Last& last, Access access) const {
     Last now{.launch = machine.launches, .block = machine.blocks, .block_barriers = machine.barrier_generation};
     now.thread = self.number, now.clock = warp.clock, now.code = code;
-    now.lanes = whole_warp ? ~0u : 1u << self.lane();
+    now.lanes = 1u << self.lane();
     if (access == Access::read && same_phase(last) && same_warp(last)) now.lanes |= unseen(last);
     now.several_warps = same_phase(last) && !same_warp(last);
     now.several_blocks = !shared && last.launch == now.launch && (last.several_blocks || last.block != now.block);
@@ -101,10 +101,10 @@ std::string source_line(const void* code) {
 
 }  // namespace
 
-void touch(const void* at, size_t bytes, Access access, bool whole_warp, const void* code) {
+void touch(const void* at, size_t bytes, Access access, const void* code) {
   if (!machine.current || machine.is_stack(at)) return;
   const Fiber& self = *machine.current;
-  const Now now{self, machine.warps[self.warp()], is_shared(at), code ? code : __builtin_return_address(0)};
+  const Now now{self, machine.warps[self.warp()], is_shared(at), code};
   const auto begin = reinterpret_cast<uintptr_t>(at);
   for (uintptr_t a = begin / kCellBytes * kCellBytes; a < begin + bytes; a += kCellBytes) {
     Cell& c = cell(a);
@@ -116,18 +116,16 @@ void touch(const void* at, size_t bytes, Access access, bool whole_warp, const v
     };
     if (now.conflicts(c.write)) report(c.write, "write");
     if (access == Access::write && now.conflicts(c.read)) report(c.read, "read");
-    now.note(access == Access::read ? c.read : c.write, access, whole_warp);
+    now.note(access == Access::read ? c.read : c.write, access);
   }
 }
 
 }  // namespace rw::simt
 
 namespace {
-void reads(const void* at, size_t bytes, const void* code) {
-  rw::simt::touch(at, bytes, rw::simt::Access::read, false, code);
-}
+void reads(const void* at, size_t bytes, const void* code) { rw::simt::touch(at, bytes, rw::simt::Access::read, code); }
 void writes(const void* at, size_t bytes, const void* code) {
-  rw::simt::touch(at, bytes, rw::simt::Access::write, false, code);
+  rw::simt::touch(at, bytes, rw::simt::Access::write, code);
 }
 }  // namespace
 

@@ -357,8 +357,8 @@ void begin_copy(void* to, const void* from, size_t bytes, Place place) {
     misuse(place, "copy_async with an address that is not a multiple of ", bytes);
   if (!is_shared(to)) misuse(place, "copy_async to what is not shared memory");
   if (is_shared(from)) misuse(place, "copy_async from shared memory");
-  touch(from, bytes, Access::read, false, __builtin_return_address(0));
-  touch(to, bytes, Access::write, false, __builtin_return_address(0));
+  touch(from, bytes, Access::read, __builtin_return_address(0));
+  touch(to, bytes, Access::write, __builtin_return_address(0));
   machine.current->copies.push_back({to, from, bytes, machine.current->copy_group});
 }
 
@@ -369,7 +369,7 @@ void wait_for_copies(int groups_that_may_remain) {
   const void* const code = __builtin_return_address(0);
   std::erase_if(self.copies, [&](const Copy& copy) {
     if (copy.group >= self.copy_group - groups_that_may_remain) return false;
-    touch(copy.to, copy.bytes, Access::write, false, code);
+    touch(copy.to, copy.bytes, Access::write, code);
     std::memcpy(copy.to, copy.from, copy.bytes);
     return true;
   });

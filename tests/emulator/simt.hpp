@@ -94,10 +94,9 @@ void commit_copies();
 void wait_for_copies(int groups_that_may_remain);
 
 // Two accesses to the same bytes, one of them not a read, by different threads without a barrier between: Misuse.
-// `whole_warp`: by an instruction that reads for the other lanes too. `code`: the instruction after; null: the
-// caller's.
+// `code`: the instruction after the access.
 enum class Access { read, write };
-void touch(const void* at, size_t bytes, Access, bool whole_warp = false, const void* code = nullptr);
+void touch(const void* at, size_t bytes, Access, const void* code);
 
 // Bank conflicts of ldmatrix since the program began: rows of eight that share a bank, less one.
 size_t& matrix_bank_conflicts();

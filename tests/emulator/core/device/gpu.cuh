@@ -107,7 +107,6 @@ template <bool transposed = false>
 void ldmatrix_x4(uint32_t (&r)[4], const void* row, simt::Place place = simt::Place::current()) {
   if (reinterpret_cast<uintptr_t>(row) % 16 != 0) simt::misuse(place, "ldmatrix of a row not at a multiple of 16");
   if (!simt::is_shared(row)) simt::misuse(place, "ldmatrix of a row not in shared memory");
-  simt::touch(row, 16, simt::Access::read, true);
   const simt::Exchange all = simt::exchange(~0u, transposed ? "ldmatrix.trans" : "ldmatrix", &row, sizeof row, place);
   if (!all.is_whole_warp()) simt::misuse(place, "ldmatrix of a part of a warp");
   for (int m = 0; m < 4; ++m) {

@@ -71,6 +71,7 @@ struct Machine {
   const std::function<void()>* thread = nullptr;
   std::byte* stacks = nullptr;  // kMostThreads of them
   std::string problem;          // ends the launch
+  bool abandoned = false;       // the launch before ended so
 
   uint64_t barrier_generation = 0;
   unsigned at_barrier = 0, first_at_barrier = 0, live = 0;

@@ -185,7 +185,9 @@ void prepare_block(size_t dynamic_bytes) {
     fiber.copies.clear(), fiber.copy_group = 0;
     fiber.stack = machine.stacks + i * Machine::kStack;
 #ifdef __SANITIZE_ADDRESS__
-    ASAN_UNPOISON_MEMORY_REGION(fiber.stack + Machine::kGuard, Machine::kStack - Machine::kGuard);
+    constexpr size_t kOuterFrames = 4096;  // which end with the block, not by a return
+    const size_t left = machine.abandoned ? Machine::kStack - Machine::kGuard : kOuterFrames;
+    ASAN_UNPOISON_MEMORY_REGION(fiber.stack + Machine::kStack - left, left);
 #endif
     const size_t stagger = i % 61 * 1088;  // or all stacks compete for the same lines of the cache
     fiber.context = boost::context::detail::make_fcontext(fiber.stack + Machine::kStack - stagger,
@@ -275,6 +277,7 @@ void run(const Launch& launch, const std::function<void()>& thread) {
   if (launch.dynamic_bytes > kSharedLimit) refuse(std::to_string(launch.dynamic_bytes) + " bytes of shared memory");
   record(launch.kernel);
   prepare_stacks();
+  machine.abandoned = !machine.problem.empty();  // frames of the launch before were left as they stood
   machine.problem.clear();
   machine.random = machine.order.seed * 2654435761u + 88172645463325252u;
   machine.fibers.resize(threads);

@@ -80,7 +80,8 @@ if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitize
         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
       target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
       target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
-        -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> ${no_second_stack} "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
+        -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> ${no_second_stack}
+        "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
       target_link_libraries(${name} PRIVATE rw_simt)
     endforeach()
   endfunction()

@@ -72,6 +72,8 @@ TEST(LayerNorm, GradientMatchesCentralDifferences) {
     EXPECT_LT(gradient_error(Op<LayerKind>(), c), 1e-7) << c;
 }
 
+TEST(LayerNorm, AnyTensorMayBeUnaligned) { expect_any_tensor_may_be_unaligned<LayerKind>(); }
+
 TEST(LayerNorm, FusedEqualsUnfused) {
   expect_fused_equals_unfused<LayerKind>(false);
   expect_fused_equals_unfused<LayerKind>(true);

@@ -267,6 +267,44 @@ void expect_fused_equals_unfused(bool bias) {
   }
 }
 
+// Each tensor lies, while all others are aligned, one element away from where vectors may lie.
+template <class Kind>
+void expect_any_tensor_may_be_unaligned() {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Trial<Kind> trial({}, bench, backend, {5, 64, 1, 0, true, true, Kind::layer});
+    const Views aligned = trial.t.views();
+    const auto values = [&](const Views& v) {
+      std::vector<double> all;
+      for (const View& output : {v.y, v.h, v.dx, v.dweight, v.dbias})
+        visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+          for (int64_t r = 0; r < output.rows(); ++r)
+            all.insert(all.end(), output.as<T>()[r], output.as<T>()[r] + output.width());
+        });
+      return all;
+    };
+    const auto run = [&](const Views& v) {
+      Kind::forward(bench.ctx, v), Kind::backward(bench.ctx, v, Grad::overwrite);
+      return values(v);
+    };
+    const std::vector<double> expected = run(aligned);
+    for (View Views::*one : {&Views::x, &Views::branch, &Views::weight, &Views::bias, &Views::dy, &Views::dh, &Views::y,
+                             &Views::h, &Views::dx}) {
+      const View there = aligned.*one;
+      if (there.empty()) continue;
+      const Tensor wide({there.rows(), there.width() + 4}, backend);
+      const View slice = columns(wide.view(), 1, there.width());
+      for (int64_t r = 0; r < there.rows(); ++r)
+        std::memcpy(rows(slice, r, 1).data, rows(there, r, 1).data,
+                    static_cast<size_t>(there.width()) * size_of(there.dtype));
+      Views v = aligned;
+      v.*one = {slice.data, there.shape, there.dtype, there.device, slice.row_stride};
+      v.normed = v.h;
+      EXPECT_LT(largest_difference(run(v), expected), 1e-5) << backend;
+    }
+  }
+}
+
 template <class Kind>
 void expect_same_bits_for_every_number_of_threads(const Case& c) {
   const int before = threads();

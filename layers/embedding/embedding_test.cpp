@@ -193,7 +193,8 @@ TEST(Embedding, OrderOfAdditionsDependsOnIdsAlone) {
     embedding_backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
     all.push_back(t.dtable.values());
   }
-  EXPECT_THAT(all, testing::Each(all.at(0)));
+  if (all.empty()) GTEST_SKIP() << "no emulated device in this build";
+  EXPECT_THAT(all, testing::Each(all.front()));
 }
 
 TEST(Embedding, SortsIdsOfThreeDigits) {

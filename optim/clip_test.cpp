@@ -46,6 +46,18 @@ TEST(ClipFactor, IsTheNormOfAll) {
   }
 }
 
+TEST(ClipFactor, EveryElementHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensor g({133}, backend);
+    const Tensor norm({1}, backend), clip({1}, backend);
+    g.fill(normal(g.size(), 1));
+    for (const Tensor* output : {&norm, &clip})
+      EXPECT_THAT(without_effect(g, {output}, [&] { clip_factor(bench.ctx, norm, clip, g, 1); }), testing::IsEmpty())
+          << backend;
+  }
+}
+
 TEST(ClipFactor, ZerosAreNotScaled) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

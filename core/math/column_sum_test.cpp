@@ -66,6 +66,17 @@ TEST(ColumnSum, HasNoProblemsOnAnyBackend) {
   }
 }
 
+TEST(ColumnSum, EveryElementHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensor x({19, 5}, backend, 1);
+    const Tensor sum({5}, backend);
+    x.fill(normal(x.size(), 1));
+    EXPECT_THAT(without_effect(x, {&sum}, [&] { column_sum(bench.ctx, sum, x, Grad::overwrite); }), testing::IsEmpty())
+        << backend;
+  }
+}
+
 TEST(ColumnSum, RowsAreAllDimensionsButTheLast) {
   Bench bench({"plain_f64", DType::f64, {}, true});
   Tensor x({2, 3, 2}, DType::f64), sum({2}, DType::f64);

@@ -184,6 +184,27 @@ double gradient_error(const Op& op, const AttentionCase& c) {
 
 constexpr AttentionCase kEverythingOn = {2, 2, 2, 9, 3, 4, 3, true, 1, 1, 4, 6, 1, true};
 
+// What a mask hides has none; the plain twin in f64 says what that is.
+TEST(Attention, EveryElementThatIsSeenHasAnEffect) {
+  const AttentionCase all[] = {{1, 1, 2, 3, 2, 3, 2, true, 1, 1, 2, 0, 0, true},
+                               {1, 2, 1, 6, 0, 2, 2, false, 0, 1, 2, 4, 1, true}};
+  for (const AttentionCase& c : all) {
+    std::vector<std::vector<size_t>> expected;
+    for (const Backend& backend : backends()) {
+      Trial trial({}, backend, c);
+      AttentionTensors& t = trial.t;
+      const auto run = [&] { trial.forward(), trial.backward(); };
+      std::vector<std::vector<size_t>> found;
+      for (auto input : kAttentionInputs)
+        if (input != &AttentionTensors::first_key)
+          found.push_back(without_effect(t.*input, {&t.o, &t.lse, &t.dq, &t.dk, &t.dv, &t.dq_far, &t.dk_far}, run));
+      if (expected.empty()) expected = found;
+      EXPECT_EQ(found, expected) << backend << ' ' << c;
+      for (size_t one : {0u, 3u, 4u}) EXPECT_THAT(found[one], testing::IsEmpty()) << c;  // q, do, factor
+    }
+  }
+}
+
 TEST(AttentionGradient, MatchesCentralDifferences) {
   for (const AttentionCase& c : {kEverythingOn, AttentionCase{2, 2, 1, 7, 0, 3, 5}, AttentionCase{2, 1, 3, 2, 6, 2, 2},
                                  AttentionCase{1, 2, 1, 11, 2, 3, 3, false, 0, 1, 5, 0, 0, true},

@@ -145,6 +145,27 @@ TEST(Embedding, HasNoProblems) {
   }
 }
 
+TEST(Embedding, EveryElementThatIsUsedHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({40, 5, 30, 1}, backend);
+    const auto run = [&] {
+      embedding_forward(bench.ctx, t.y, t.id, t.table, Grad::overwrite);
+      embedding_backward(bench.ctx, t.dtable, t.dy, t.id, Grad::overwrite);
+    };
+    const auto ids = t.id.values();
+    std::vector<size_t> unused;
+    for (size_t i = 0; i < 30 * 5; ++i)
+      if (std::ranges::find(ids, static_cast<double>(i / 5)) == ids.end()) unused.push_back(i);
+    EXPECT_EQ(without_effect(t.table, {&t.y, &t.dtable}, run), unused) << backend;
+    EXPECT_THAT(without_effect(t.dy, {&t.dtable}, run), testing::IsEmpty()) << backend;
+    for (const Tensor* output : {&t.y, &t.dtable})
+      EXPECT_THAT(without_effect(t.id, {output}, run, [](double id) { return id < 1 ? 1 : id - 1; }),
+                  testing::IsEmpty())
+          << backend;
+  }
+}
+
 TEST(Embedding, GradientMatchesCentralDifferences) {
   for (const Case& c : {Case{2, 2, 2, 0}, Case{11, 7, 5, 3}, Case{5, 33, 4, 0}})
     EXPECT_LT(worst_gradient_error(Op(), c), 1e-7) << c;

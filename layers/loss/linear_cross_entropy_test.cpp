@@ -186,6 +186,27 @@ TEST(LinearCrossEntropy, HasNoProblems) {
   }
 }
 
+TEST(LinearCrossEntropy, EveryElementHasAnEffectButThoseOfIgnoredRows) {
+  const Case c{6, 3, 33, 1};
+  std::vector<size_t> ignored;
+  for (size_t i = 0; i < 6 * 3; ++i)
+    if (i / 3 % 4 == 1) ignored.push_back(i);
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t(c, backend);
+    const auto run = [&] {
+      linear_cross_entropy_with_gradient(bench.ctx, t.nll, t.dx, t.dw, t.x, t.w, t.target, kScale, Grad::overwrite,
+                                         c.bytes);
+    };
+    EXPECT_EQ(without_effect(t.x, {&t.nll, &t.dx, &t.dw}, run), ignored) << backend;
+    EXPECT_THAT(without_effect(t.w, {&t.nll, &t.dx, &t.dw}, run), testing::IsEmpty()) << backend;
+    for (const Tensor* output : {&t.nll, &t.dx, &t.dw})
+      EXPECT_THAT(without_effect(t.target, {output}, run, [](double id) { return id < 1 ? 1 : id - 1; }),
+                  testing::IsEmpty())
+          << backend;
+  }
+}
+
 TEST(LinearCrossEntropy, GradientMatchesCentralDifferences) {
   for (const Case& c : {Case{2, 2, 2, 0}, Case{3, 5, 7, 3}, Case{35, 3, 5, 0, 1}})
     EXPECT_LT(worst_gradient(linear_cross_entropy_with_gradient, c), 1e-7) << c;

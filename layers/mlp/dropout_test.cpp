@@ -76,6 +76,18 @@ TEST(Dropout, HasNoProblems) {
   }
 }
 
+TEST(Dropout, EveryElementThatIsKeptHasAnEffect) {
+  std::vector<size_t> dropped;
+  for (int64_t i = 0; i < 2 * 5 * 9; ++i)
+    if (!kept(kKey, kP, i / 45, i % 45)) dropped.push_back(static_cast<size_t>(i));
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensor x({2, 5, 9}, backend, 1), y({2, 5, 9}, backend, 1);
+    x.fill(normal(x.size(), 1));
+    EXPECT_EQ(without_effect(x, {&y}, [&] { dropout(bench.ctx, y, x, kP, kKey); }), dropped) << backend;
+  }
+}
+
 TEST(Dropout, AUniformThatEqualsPIsDropped) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

@@ -112,6 +112,17 @@ TEST(Gelu, HasNoProblems) {
   }
 }
 
+TEST(Gelu, EveryElementHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({3, 33, 1}, backend);
+    for (GeluForm form : kForms)
+      for (Tensor* input : {&t.x, &t.dy})
+        EXPECT_THAT(without_effect(*input, {&t.y, &t.dx}, [&] { Op()(bench.ctx, t, form); }), testing::IsEmpty())
+            << backend;
+  }
+}
+
 TEST(Gelu, GradientMatchesCentralDifferences) {
   for (GeluForm form : kForms)
     for (const Case& c : {Case{2, 2, 0}, Case{5, 7, 3}, Case{3, 33, 0}})

@@ -103,6 +103,16 @@ TEST(Swiglu, HasNoProblems) {
   }
 }
 
+TEST(Swiglu, EveryElementHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({3, 33, 1}, backend);
+    for (auto input : kInputs)
+      EXPECT_THAT(without_effect(t.*input, {&t.y, &t.dg, &t.du}, [&] { Op()(bench.ctx, t); }), testing::IsEmpty())
+          << backend;
+  }
+}
+
 TEST(Swiglu, GradientMatchesCentralDifferences) {
   for (const Case& c : {Case{2, 2, 0}, Case{5, 7, 3}, Case{3, 33, 0}})
     EXPECT_LT(worst_gradient_error(Op(), c), 1e-7) << c;

@@ -72,6 +72,8 @@ TEST(LayerNorm, GradientMatchesCentralDifferences) {
     EXPECT_LT(gradient_error(Op<LayerKind>(), c), 1e-7) << c;
 }
 
+TEST(LayerNorm, EveryElementHasAnEffect) { expect_every_element_has_an_effect<LayerKind>(); }
+
 TEST(LayerNorm, AnyTensorMayBeUnaligned) { expect_any_tensor_may_be_unaligned<LayerKind>(); }
 
 TEST(LayerNorm, FusedEqualsUnfused) {

@@ -267,6 +267,23 @@ void expect_fused_equals_unfused(bool bias) {
   }
 }
 
+template <class Kind>
+void expect_every_element_has_an_effect() {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({3, 33, 1, 1, true, true, Kind::layer}, Kind::layer, backend);
+    const auto run = [&] {
+      Kind::forward(bench.ctx, t.views()), Kind::backward(bench.ctx, t.views(), Grad::overwrite);
+    };
+    std::vector<const Tensor*> outputs;
+    for (OneOf one : kOutputs) outputs.push_back(&(t.*one));
+    for (OneOf one : kInputs) {
+      if (one == &Tensors::bias && !Kind::layer) continue;
+      EXPECT_THAT(without_effect(t.*one, outputs, run), testing::IsEmpty()) << backend;
+    }
+  }
+}
+
 // Each tensor lies, while all others are aligned, one element away from where vectors may lie.
 template <class Kind>
 void expect_any_tensor_may_be_unaligned() {

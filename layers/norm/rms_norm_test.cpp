@@ -65,6 +65,8 @@ TEST(RmsNorm, GradientMatchesCentralDifferences) {
     EXPECT_LT(gradient_error(Op<Rms>(), c), 1e-7) << c;
 }
 
+TEST(RmsNorm, EveryElementHasAnEffect) { expect_every_element_has_an_effect<Rms>(); }
+
 TEST(RmsNorm, AnyTensorMayBeUnaligned) { expect_any_tensor_may_be_unaligned<Rms>(); }
 
 TEST(RmsNorm, FusedEqualsUnfused) { expect_fused_equals_unfused<Rms>(false); }

@@ -31,6 +31,17 @@ TEST(LogNFactor, IsTheLogarithmOfThePosition) {
   }
 }
 
+TEST(LogNFactor, EveryPositionHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensor factor({3, 33}, backend, 5), position({3, 33}, {DType::i32, backend.device}, 2);
+    const auto run = [&] { log_n_factor(bench.ctx, factor, position, 1, 64); };
+    position.fill(std::vector<double>(position.size(), 7));
+    EXPECT_THAT(without_effect(position, {&factor}, run, [](double p) { return p + 1; }), testing::IsEmpty())
+        << backend;
+  }
+}
+
 TEST(LogNFactor, NamesWhatIsWrong) {
   Arena saved("saved", {}, 0), scratch("scratch", {}, 0);
   Ctx ctx{.device = {}, .saved = saved, .scratch = scratch};

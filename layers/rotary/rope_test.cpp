@@ -141,6 +141,26 @@ TEST(Rope, HasNoProblems) {
   }
 }
 
+TEST(Rope, EveryElementThatIsUsedHasAnEffect) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    Tensors t({5, 2, 5, 1, 3}, backend);
+    const auto at = t.position.values();
+    std::vector<size_t> unused;  // of the tables
+    for (size_t i = 0; i < kPositions * 5; ++i)
+      if (std::ranges::find(at, static_cast<double>(i / 5)) == at.end()) unused.push_back(i);
+    for (RopeLayout layout : kLayouts) {
+      const auto go = [&] { run(rope, bench.ctx, t, t.y, t.x, layout, false); };
+      EXPECT_THAT(without_effect(t.x, {&t.y}, go), testing::IsEmpty()) << backend;
+      EXPECT_EQ(without_effect(t.cos, {&t.y}, go), unused) << backend;
+      EXPECT_EQ(without_effect(t.sin, {&t.y}, go), unused) << backend;
+      EXPECT_THAT(without_effect(t.position, {&t.y}, go, [](double p) { return p < 1 ? 1 : p - 1; }),
+                  testing::IsEmpty())
+          << backend;
+    }
+  }
+}
+
 TEST(Rope, GradientMatchesCentralDifferences) {
   for (RopeLayout layout : kLayouts)
     for (const Case& c : {Case{2, 2, 2, 0}, Case{5, 3, 4, 3}, Case{3, 1, 17, 0}})

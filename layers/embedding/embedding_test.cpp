@@ -26,7 +26,7 @@ std::vector<Case> cases() {  // the tile is a block of 32 columns, on a GPU kSpa
   for (int64_t rows : {1, 5, 16, 17})
     for (int64_t width : {1, 5, 15, 16, 17, 31, 32, 33, 129})
       for (int64_t gap : {0, 3}) all.insert(all.end(), {{rows, width, 1, gap}, {rows, width, 7, gap}});
-  all.insert(all.end(), {{700, 33, 50, 1}, {9, 768, 300, 0}});
+  all.insert(all.end(), {{700, 33, 50, 1}, {9, 768, 300, 0}, {3, 2052, 2, 0}, {3, 515, 2, 1}});
   for (int64_t rows : {32, 33, 63, 65, 257})
     all.insert(all.end(), {{rows, 4, 1, 0}, {rows, 5, 3, 0}, {rows, 132, 2, 0}});
   for (int64_t rows : {1023, 1024, 1025, 2049})

@@ -88,6 +88,21 @@ TEST(Dropout, EveryElementThatIsKeptHasAnEffect) {
   }
 }
 
+TEST(Dropout, EitherTensorMayBeUnaligned) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    std::vector<std::vector<double>> all;
+    for (const auto& [x_gap, y_gap] : {std::pair{0, 0}, {0, 3}, {3, 0}}) {
+      Tensor x({2, 3, 8}, backend, x_gap), y({2, 3, 8}, backend, y_gap);
+      x.fill(normal(x.size(), 1));
+      dropout(bench.ctx, y, x, kP, kKey);
+      all.push_back(y.values());
+      EXPECT_TRUE(y.sentinels_intact()) << backend;
+    }
+    EXPECT_THAT(all, testing::Each(all.front())) << backend;
+  }
+}
+
 TEST(Dropout, AUniformThatEqualsPIsDropped) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

@@ -123,6 +123,25 @@ TEST(Gelu, EveryElementHasAnEffect) {
   }
 }
 
+TEST(Gelu, AnyTensorMayBeUnaligned) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    const Tensors aligned({3, 8, 0}, backend), t({3, 8, 0}, backend);
+    Op()(bench.ctx, aligned, GeluForm::exact);
+    const std::array<const Tensor*, 4> all = {&t.x, &t.dy, &t.y, &t.dx};
+    for (size_t one = 0; one < all.size(); ++one) {
+      Tensor apart({3, 8}, backend, 3);
+      apart.fill(all[one]->values());
+      auto now = all;
+      now[one] = &apart;
+      gelu_forward(bench.ctx, *now[2], *now[0], GeluForm::exact);
+      gelu_backward(bench.ctx, *now[3], *now[1], *now[0], GeluForm::exact);
+      EXPECT_EQ(now[2]->values(), aligned.y.values()) << backend << ' ' << one;
+      EXPECT_EQ(now[3]->values(), aligned.dx.values()) << backend << ' ' << one;
+    }
+  }
+}
+
 TEST(Gelu, GradientMatchesCentralDifferences) {
   for (GeluForm form : kForms)
     for (const Case& c : {Case{2, 2, 0}, Case{5, 7, 3}, Case{3, 33, 0}})

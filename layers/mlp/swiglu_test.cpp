@@ -113,6 +113,25 @@ TEST(Swiglu, EveryElementHasAnEffect) {
   }
 }
 
+TEST(Swiglu, AnyTensorMayBeUnaligned) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    const Tensors aligned({3, 8, 0}, backend), t({3, 8, 0}, backend);
+    Op()(bench.ctx, aligned);
+    const std::array<const Tensor*, 6> all = {&t.g, &t.u, &t.dy, &t.y, &t.dg, &t.du};
+    for (size_t one = 0; one < all.size(); ++one) {
+      Tensor apart({3, 8}, backend, 3);
+      apart.fill(all[one]->values());
+      auto now = all;
+      now[one] = &apart;
+      swiglu_forward(bench.ctx, *now[3], *now[0], *now[1]);
+      swiglu_backward(bench.ctx, *now[4], *now[5], *now[2], *now[0], *now[1]);
+      for (size_t i = 0; i < kOutputs.size(); ++i)
+        EXPECT_EQ(now[3 + i]->values(), (aligned.*kOutputs[i]).values()) << backend << ' ' << one << ' ' << i;
+    }
+  }
+}
+
 TEST(Swiglu, GradientMatchesCentralDifferences) {
   for (const Case& c : {Case{2, 2, 0}, Case{5, 7, 3}, Case{3, 33, 0}})
     EXPECT_LT(worst_gradient_error(Op(), c), 1e-7) << c;

@@ -77,22 +77,21 @@ TEST(AdamW, HasNoProblems) {
   }
 }
 
-// Two steps of one parameter, worked out by hand: lr 0.1, betas 0.9 and 0.99, eps 1e-8, weight decay 0.5, clip 1.
 TEST(AdamW, EveryElementHasAnEffect) {
+  constexpr std::array kInputs = {&Tensors::p, &Tensors::m, &Tensors::v, &Tensors::g, &Tensors::clip};
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     Tensors from(33, backend);
     const Tensors t(33, backend);
     const auto run = [&] {
-      for (auto one : {&Tensors::p, &Tensors::m, &Tensors::v, &Tensors::g, &Tensors::clip})
-        const_cast<Tensor&>(t.*one).fill((from.*one).values());
+      for (auto one : kInputs) const_cast<Tensor&>(t.*one).fill((from.*one).values());
       adamw(bench.ctx, t.p, t.m, t.v, t.g, t.clip, kOpt);
     };
-    for (auto input : {&Tensors::p, &Tensors::m, &Tensors::v, &Tensors::g, &Tensors::clip})
-      EXPECT_THAT(without_effect(from.*input, {&t.p}, run), testing::IsEmpty()) << backend;
+    for (auto input : kInputs) EXPECT_THAT(without_effect(from.*input, {&t.p}, run), testing::IsEmpty()) << backend;
   }
 }
 
+// Two steps of one parameter, worked out by hand: lr 0.1, betas 0.9 and 0.99, eps 1e-8, weight decay 0.5, clip 1.
 TEST(AdamW, GoldenValues) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);

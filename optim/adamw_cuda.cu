@@ -34,12 +34,12 @@ __global__ void adamw_kernel(float* p, float* m, float* v, const float* g, const
 }  // namespace
 
 void cuda::adamw(Ctx& ctx, View p, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     launch<adamw_kernel<N>>(ctx, grid_over((p.width() + N - 1) / N), dim3(kGridThreads), 0, p.as<float>().data,
                             m.as<float>().data, v.as<float>().data, g.as<float>().data, clip.as<float>().data,
                             p.width(), adamw_numbers(opt));
   };
-  visit_vector<float>(start, begin_of(p), begin_of(m), begin_of(v), begin_of(g));
+  visit_vector(start, begin_of(p), begin_of(m), begin_of(v), begin_of(g));
 }
 
 }  // namespace rw

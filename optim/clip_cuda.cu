@@ -39,11 +39,11 @@ __global__ void clip_finish_kernel(float* norm, float* clip, const double* parti
 void cuda::clip_factor(Ctx& ctx, View norm, View clip, CView g, double limit, View partial) {
   const int64_t blocks = partial.width();
   double* const sums = partial.as<double>().data;
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     launch<clip_partial_kernel<N>>(ctx, dim3(static_cast<unsigned>(blocks)), dim3(kGridThreads), 0, sums,
                                    g.as<float>().data, g.width());
   };
-  visit_vector<float>(start, begin_of(g));
+  visit_vector(start, begin_of(g));
   launch<clip_finish_kernel>(ctx, dim3(1), dim3(kGridThreads), 0, norm.as<float>().data, clip.as<float>().data, sums,
                              blocks, limit);
 }

@@ -16,9 +16,9 @@ __device__ T from_float(float v) {
     return to_bf16(v);
 }
 
-// N elements that move in one instruction; N * sizeof(T) is at most 16 bytes.
+// N elements, neighbours in memory, that move 16 bytes at a time, or all at once where they are fewer.
 template <class T, int N>
-struct alignas(sizeof(T) * N) Vec {
+struct alignas(std::min<size_t>(sizeof(T) * N, 16)) Vec {
   T at[N];
   __device__ float operator[](int i) const { return to_float(at[i]); }
   __device__ void set(int i, float v) { at[i] = from_float<T>(v); }
@@ -53,13 +53,16 @@ inline CView begin_of(CView v) {
   return v;
 }
 
-// Calls f.operator()<N>(): vectors of 16 bytes if every row of `views` allows them, else single elements.
-template <class T, class F, class... V>
-void visit_vector(F&& f, const V&... views) {
-  if (rows_aligned(16, views...))
-    f.template operator()<16 / sizeof(T)>();
-  else
-    f.template operator()<1>();
+// Calls f.operator()<T, N>() with the dtype of the first view, f32 or bf16: vectors of 16 bytes of it if every row of
+// `views` allows them, else single elements.
+template <class F, class... V>
+void visit_vector(F&& f, CView first, const V&... others) {
+  visit_dtype<float, bf16>(first.dtype, [&]<class T>() {
+    if (rows_aligned(16, first, others...))
+      f.template operator()<T, 16 / sizeof(T)>();
+    else
+      f.template operator()<T, 1>();
+  });
 }
 
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

@@ -31,13 +31,13 @@ __global__ void column_sum_kernel(Rows<float> partial, Rows<const T> x, int64_t 
 }  // namespace
 
 void cuda::column_sum(Ctx& ctx, View sum, CView x, Grad store, View partial) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const int64_t columns = kPartColumns * N;
     const dim3 grid(static_cast<unsigned>((x.width() + columns - 1) / columns), static_cast<unsigned>(partial.rows()));
     launch<column_sum_kernel<float, N>>(ctx, grid, dim3(kPartColumns, kPartLanes), 0, partial.as<float>(),
                                         x.as<float>(), x.rows(), static_cast<int>(x.width()));
   };
-  visit_vector<float>(start, x, partial);
+  visit_vector(start, x, partial);
   add_parts(ctx, sum, partial, store);
 }
 

@@ -166,13 +166,13 @@ __global__ void embedding_join_kernel(Rows<T> dtable, Rows<const float> partial,
 }  // namespace
 
 void cuda::embedding_forward(Ctx& ctx, View y, CView id, CView table, Grad store) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(y.width(), N);
     launch<embedding_forward_kernel<float, N>>(ctx, grid_of_teams(y.rows(), block), block, 0, y.as<float>(),
                                                Indices(id), table.as<float>(), y.rows(), static_cast<int>(y.width()),
                                                table.rows(), store == Grad::accumulate);
   };
-  visit_vector<float>(start, y, table);
+  visit_vector(start, y, table);
 }
 
 void cuda::embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad store, EmbeddingScratch scratch) {
@@ -191,7 +191,7 @@ void cuda::embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad st
     launch<embedding_sort_kernel>(ctx, grid, block, 0, pairs(half), left, counts, from);
     from.pairs = pairs(half);
   }
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
     if (store == Grad::overwrite)
       launch<embedding_zero_kernel<float, N>>(ctx, grid_of_teams(ids, block), block, 0, dtable.as<float>(), ids, width);
@@ -202,7 +202,7 @@ void cuda::embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad st
     launch<embedding_join_kernel<float, N>>(ctx, join, dim3(32, kTeams), 0, dtable.as<float>(),
                                             CView(scratch.partial).as<float>(), from.pairs, left, width);
   };
-  visit_vector<float>(start, dtable, dy, scratch.partial);
+  visit_vector(start, dtable, dy, scratch.partial);
 }
 
 }  // namespace rw

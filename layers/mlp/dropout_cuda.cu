@@ -29,12 +29,12 @@ __global__ void dropout_kernel(Rows<T> y, Rows<const T> x, int64_t length, DrawK
 }  // namespace
 
 void cuda::dropout(Ctx& ctx, View y, CView x, double p, DrawKey key) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     launch_pointwise<dropout_kernel<float, N>>(ctx, x.rows(), x.width(), N, y.as<float>(), x.as<float>(),
                                                x.shape.dim[1], key, dropout_threshold(p),
                                                static_cast<float>(1 / (1 - p)));
   };
-  visit_vector<float>(start, y, x);
+  visit_vector(start, y, x);
 }
 
 }  // namespace rw

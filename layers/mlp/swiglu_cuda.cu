@@ -33,19 +33,19 @@ __global__ void swiglu_backward_kernel(Rows<T> dg, Rows<T> du, Rows<const T> dy,
 }  // namespace
 
 void cuda::swiglu_forward(Ctx& ctx, View y, CView g, CView u) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     launch_pointwise<swiglu_forward_kernel<float, N>>(ctx, g.rows(), g.width(), N, y.as<float>(), g.as<float>(),
                                                       u.as<float>());
   };
-  visit_vector<float>(start, y, g, u);
+  visit_vector(start, y, g, u);
 }
 
 void cuda::swiglu_backward(Ctx& ctx, View dg, View du, CView dy, CView g, CView u) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     launch_pointwise<swiglu_backward_kernel<float, N>>(ctx, g.rows(), g.width(), N, dg.as<float>(), du.as<float>(),
                                                        dy.as<float>(), g.as<float>(), u.as<float>());
   };
-  visit_vector<float>(start, dg, du, dy, g, u);
+  visit_vector(start, dg, du, dy, g, u);
 }
 
 }  // namespace rw

@@ -101,21 +101,21 @@ __global__ void layer_norm_backward_kernel(Rows<T> dx, Rows<float> partial, bool
 
 void cuda::layer_norm_forward(Ctx& ctx, View y, View h, View mean, View rstd, CView x, CView branch, CView weight,
                               CView bias, double eps) {
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(x.width(), N);
     launch<layer_norm_forward_kernel<float, N>>(
         ctx, grid_of_teams(x.rows(), block), block, 0, y.as<float>(), h.as<float>(), mean.as<float>().data,
         rstd.as<float>().data, x.as<float>(), branch.as<float>(), weight.as<float>().data, bias.as<float>().data,
         x.rows(), static_cast<int>(x.width()), static_cast<float>(eps));
   };
-  visit_vector<float>(start, y, h, x, branch, weight, bias);
+  visit_vector(start, y, h, x, branch, weight, bias);
 }
 
 void cuda::layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CView dy, CView dh, CView h, CView mean,
                                CView rstd, CView weight, Grad mode, View partial) {
   const bool wanted = mode != Grad::skip, with_bias = wanted && !dbias.empty();
   const int64_t parts = row_parts(h.rows());
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(h.width(), N);
     const size_t row = static_cast<size_t>(h.width()) * block.y * sizeof(float);
     launch<layer_norm_backward_kernel<float, N>>(
@@ -123,7 +123,7 @@ void cuda::layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CVie
         partial.as<float>(), with_bias, dy.as<float>(), dh.as<float>(), h.as<float>(), mean.as<float>().data,
         rstd.as<float>().data, weight.as<float>().data, h.rows(), static_cast<int>(h.width()));
   };
-  visit_vector<float>(start, dx, dy, dh, h, weight);
+  visit_vector(start, dx, dy, dh, h, weight);
   if (wanted) add_parts(ctx, dweight, rw::rows(partial, 0, parts), mode);
   if (with_bias) add_parts(ctx, dbias, rw::rows(partial, parts, parts), mode);
 }

@@ -85,21 +85,21 @@ __global__ void rms_norm_backward_kernel(Rows<T> dx, Rows<float> partial, Rows<c
 
 void cuda::rms_norm_forward(Ctx& ctx, View y, View h, View rstd, CView x, CView branch, CView weight, double eps) {
   const int64_t width = weight.width(), groups = x.width() / width;
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
     launch<rms_norm_forward_kernel<float, N>>(ctx, grid_of_teams(x.rows() * groups, block), block, 0, y.as<float>(),
                                               h.as<float>(), rstd.as<float>(), x.as<float>(), branch.as<float>(),
                                               weight.as<float>().data, x.rows(), static_cast<int>(groups),
                                               static_cast<int>(width), static_cast<float>(eps));
   };
-  visit_vector<float>(start, y, h, x, branch, weight);
+  visit_vector(start, y, h, x, branch, weight);
 }
 
 void cuda::rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh, CView h, CView rstd, CView weight,
                              Grad mode, View partial) {
   const bool wanted = mode != Grad::skip;
   const int64_t width = weight.width(), groups = h.width() / width;
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
     const size_t shared = wanted ? static_cast<size_t>(width) * block.y * sizeof(float) : 0;
     launch<rms_norm_backward_kernel<float, N>>(ctx, dim3(static_cast<unsigned>(row_parts(h.rows()))), block, shared,
@@ -107,7 +107,7 @@ void cuda::rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh
                                                h.as<float>(), rstd.as<float>(), weight.as<float>().data, h.rows(),
                                                static_cast<int>(groups), static_cast<int>(width));
   };
-  visit_vector<float>(start, dx, dy, dh, h, weight);
+  visit_vector(start, dx, dy, dh, h, weight);
   if (wanted) add_parts(ctx, dweight, partial, mode);
 }
 

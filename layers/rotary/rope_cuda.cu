@@ -63,13 +63,13 @@ void cuda::rope(Ctx& ctx, View y, CView x, CView cos, CView sin, CView position,
                                         pairs > 0 ? cos.rows() : 1, static_cast<int>(heads), static_cast<int>(width),
                                         static_cast<int>(pairs), opt.inverse, opt.add);
   };
-  const auto start = [&]<int N>() {
+  const auto start = [&]<class T, int N>() {
     if (opt.layout == RopeLayout::half)
       with.template operator()<N, true>();
     else
       with.template operator()<N, false>();
   };
-  visit_vector<float>(start, columns(y, 0, width), columns(x, 0, width), cos, sin);
+  visit_vector(start, columns(y, 0, width), columns(x, 0, width), cos, sin);
 }
 
 }  // namespace rw

@@ -28,29 +28,31 @@ struct Backend {
 
 inline std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.name; }
 
-// The CUDA twins, run by the emulator in three orders of threads and blocks; under AddressSanitizer, which is slow and
-// finds the same in each, in one.
+// The CUDA twins, run by the emulator: in f32 in three orders of threads and blocks; under AddressSanitizer, which is
+// slow and finds the same in each, in one; in bf16, of the same source, in one.
 inline std::vector<Backend> emulated_backends() {
   if (!simt::order) return {};
   std::vector<Backend> all;
-  for (const auto& [name, kind] : {std::pair{"emulated", simt::Order::forward},
-                                   {"emulated_reverse", simt::Order::reverse},
-                                   {"emulated_shuffled", simt::Order::shuffled}})
-    all.push_back({.name = name, .dtype = DType::f32, .device = {Device::cuda, 0}, .order = {kind}});
-#ifdef __SANITIZE_ADDRESS__
-  all.resize(1);
+  const auto add = [&](const char* name, DType dtype, auto order) {
+    all.push_back({.name = name, .dtype = dtype, .device = {Device::cuda, 0}, .order = {order}});
+  };
+  add("emulated", DType::f32, simt::Order::forward);
+#ifndef __SANITIZE_ADDRESS__
+  add("emulated_reverse", DType::f32, simt::Order::reverse);
+  add("emulated_shuffled", DType::f32, simt::Order::shuffled);
 #endif
+  add("emulated_bf16", DType::bf16, simt::Order::shuffled);
   return all;
 }
 
 // The plain twins, the fast ones on every instruction set that the machine has and ROPEWALK_ISA allows, and the CUDA
-// twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only the CUDA twins, in one order: for a build that
-// looks for data races, which do not depend on it. With cpu: without them.
+// twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only the CUDA twins, each dtype in one order: for a
+// build that looks for data races, which do not depend on it. With cpu: without them.
 inline std::vector<Backend> backends() {
   const char* const asked = std::getenv("ROPEWALK_TEST_BACKENDS");
   const std::string only = asked ? asked : "";
   const std::vector<Backend> emulated = only == "cpu" ? std::vector<Backend>() : emulated_backends();
-  if (only == "emulated") return {emulated.at(0)};
+  if (only == "emulated") return {emulated.at(0), emulated.back()};
   std::vector<Backend> all = {{"plain_f64", DType::f64, {}, true}, {"plain_f32", DType::f32, {}, true}};
   all.insert(all.end(), emulated.begin(), emulated.end());
   limit_isa_once();

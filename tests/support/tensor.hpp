@@ -12,6 +12,7 @@ namespace rw::test {
 // What a tensor for tests is made of and for. A Backend is one too.
 struct Where {
   Where(DType dtype_, Device device_ = {}) : dtype(dtype_), device(device_) {}
+  Where in_accumulator() const { return {accumulator(dtype), device}; }  // for statistics and parameter gradients
   DType dtype;
   Device device;
 };
@@ -26,6 +27,7 @@ class Tensor {
     fill(std::vector<double>(size(), std::numeric_limits<double>::quiet_NaN()));
   }
   Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
 
   View view() const { return view_; }
   template <class T>

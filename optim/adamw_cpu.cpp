@@ -5,13 +5,14 @@
 
 namespace rw {
 
-void cpu::adamw(Ctx&, View p, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
+void cpu::adamw(Ctx&, View p, View, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
   visit_dtype<double, float>(p.dtype, [&]<class T>() {
     T* const vp = p.as<T>().data;
     T* const vm = m.as<T>().data;
     T* const vv = v.as<T>().data;
     const T* const vg = g.as<T>().data;
     const T factor = clip.as<T>().data[0];
+    if (std::isnan(factor)) return;
     const auto step = static_cast<double>(opt.step);
     const T beta1 = T(opt.beta1), beta2 = T(opt.beta2), rest1 = T(1 - opt.beta1), rest2 = T(1 - opt.beta2);
     const T keep = T(1 - opt.lr * opt.weight_decay), lr = T(opt.lr / (1 - std::pow(opt.beta1, step)));

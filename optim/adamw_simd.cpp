@@ -39,9 +39,10 @@ HWY_EXPORT(adamw_block);
 
 }  // namespace
 
-void fast::adamw(Ctx&, View p, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
-  const AdamWNumbers numbers = adamw_numbers(opt);
+void fast::adamw(Ctx&, View p, View, View m, View v, CView g, CView clip, const AdamWOpt& opt) {
   const float factor = clip.as<float>().data[0];
+  if (std::isnan(factor)) return;
+  const AdamWNumbers numbers = adamw_numbers(opt);
   const auto block = &HWY_DYNAMIC_DISPATCH(adamw_block);
   constexpr int64_t kBlock = 1 << 14;  // elements
   parallel_for((p.width() + kBlock - 1) / kBlock, [=, n = p.width()](int64_t i) {

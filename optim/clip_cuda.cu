@@ -43,7 +43,7 @@ void cuda::clip_factor(Ctx& ctx, View norm, View clip, CView g, double limit, Vi
     launch<clip_partial_kernel<N>>(ctx, dim3(static_cast<unsigned>(blocks)), dim3(kGridThreads), 0, sums,
                                    g.as<float>().data, g.width());
   };
-  visit_vector(start, begin_of(g));
+  visit_vector_of<float>(start, begin_of(g));
   launch<clip_finish_kernel>(ctx, dim3(1), dim3(kGridThreads), 0, norm.as<float>().data, clip.as<float>().data, sums,
                              blocks, limit);
 }

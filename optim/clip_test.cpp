@@ -26,7 +26,7 @@ Result run(Bench& bench, const Tensor& g, double limit) {
 }
 
 TEST(ClipFactor, IsTheNormOfAll) {
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     for (int64_t n : {int64_t{1}, int64_t{15}, int64_t{16}, int64_t{17}, int64_t{33}, kClipBlock - 1, kClipBlock,
                       kClipBlock + 1, 3 * kClipBlock + 7}) {
@@ -47,7 +47,7 @@ TEST(ClipFactor, IsTheNormOfAll) {
 }
 
 TEST(ClipFactor, EveryElementHasAnEffect) {
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     Tensor g({133}, backend);
     const Tensor norm({1}, backend), clip({1}, backend);
@@ -59,7 +59,7 @@ TEST(ClipFactor, EveryElementHasAnEffect) {
 }
 
 TEST(ClipFactor, ZerosAreNotScaled) {
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     Tensor g({40}, backend);
     g.fill(std::vector<double>(40, 0.0));
@@ -70,7 +70,7 @@ TEST(ClipFactor, ZerosAreNotScaled) {
 }
 
 TEST(ClipFactor, LargeAndSmallValuesKeepTheirDigits) {  // whose squares f32 could not hold
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     Tensor g({4}, backend);
     g.fill({3e30, 0, 4e30, 0});
@@ -83,7 +83,7 @@ TEST(ClipFactor, LargeAndSmallValuesKeepTheirDigits) {  // whose squares f32 cou
 
 TEST(ClipFactor, NotFiniteAnywhereIsSeen) {
   const auto good = normal(size_t{kClipBlock} + 19, 1);
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     for (double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(),
                        -std::numeric_limits<double>::infinity()})
@@ -103,7 +103,7 @@ TEST(ClipFactor, NotFiniteAnywhereIsSeen) {
 TEST(ClipFactor, SameBitsForEveryNumberOfThreadsAndInstructionSet) {
   const int before = threads();
   std::vector<double> norms;
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     if (backend.plain) continue;
     Bench bench(backend);
     Tensor g({5 * kClipBlock + 3}, backend);
@@ -123,7 +123,7 @@ TEST(ClipFactor, AddsEveryBlock) {
   std::vector<double> values(kBlocks * kClipBlock - 5);
   for (size_t block = 0; block < kBlocks; ++block) values[block * kClipBlock + 61 * block] = 1;
   const double norm = std::sqrt(dot(values, values));
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     Tensor g({static_cast<int64_t>(values.size())}, backend);
     g.fill(values);

@@ -140,8 +140,8 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
     &t.position_range);
   f({"recompute", train, choice, "what backward computes again, to save memory"},
     rw::choice(t.recompute, {{"none", Recompute::none}, {"norms", Recompute::norms}, {"block", Recompute::block}}));
-  f({"dtype", train, choice, "of parameters and activations"},
-    rw::choice(t.dtype, {{"f32", DType::f32}, {"f64", DType::f64}}));
+  f({"dtype", train, choice, "of weights and activations; bf16, on a GPU, learns f32 weights and rounds them"},
+    rw::choice(t.dtype, {{"f32", DType::f32}, {"f64", DType::f64}, {"bf16", DType::bf16}}));
   f({"device", train, text, "where it runs: cpu, cuda, cuda:1, or auto", {}, kResume}, &t.device);
   f({"threads", train, integer, "0: one for each core", {}, kResume}, &t.threads);
 

@@ -34,7 +34,7 @@ struct Settings {
     PositionDraw draw_positions = PositionDraw::none;
     int64_t position_range = 0;  // of drawn positions
     Recompute recompute = Recompute::none;
-    DType dtype = DType::f32;  // f32, f64
+    DType dtype = DType::f32;  // f32, f64, bf16
     std::string device = "cpu";
     int64_t threads = 0;  // 0: one for each core
   } train;

@@ -5,7 +5,7 @@
 //                                                                launch is refused
 // dynamic_shared<T>()                                            the block's dynamic shared memory, shared_bytes of it,
 //                                                                at a multiple of 128
-// to_bf16(v), pack_bf16(low, high)                               rounded to nearest, ties to even
+// to_bf16(v), pack_bf16(low, high)                               rounded to nearest, ties to even; to_float(v)
 // mma_m16n8k16_bf16(d, a, b)                                     d[16, 8] += a[16, 16] · b[16, 8], sums in f32;
 //                                                                fragments as PTX ISA 9.7.14 lays them over the lanes
 // ldmatrix_x4<transposed>(r, row)                                four 8x8 matrices of 16-bit elements; `row` is this
@@ -59,6 +59,7 @@ __device__ inline uint32_t pack_bf16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
   return packed;
 }
+__device__ inline float to_float(bf16 v) { return __uint_as_float(uint32_t{v.bits} << 16); }
 __device__ inline bf16 to_bf16(float v) {
   bf16 rounded;
   rounded.bits = static_cast<uint16_t>(pack_bf16(v, 0));

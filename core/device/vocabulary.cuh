@@ -7,7 +7,6 @@
 namespace rw {
 
 __device__ inline float to_float(float v) { return v; }
-__device__ inline float to_float(bf16 v) { return static_cast<float>(v); }
 template <class T>
 __device__ T from_float(float v) {
   if constexpr (std::is_same_v<T, float>)
@@ -53,16 +52,18 @@ inline CView begin_of(CView v) {
   return v;
 }
 
-// Calls f.operator()<T, N>() with the dtype of the first view, f32 or bf16: vectors of 16 bytes of it if every row of
-// `views` allows them, else single elements.
+// Calls f.operator()<T, N>(): vectors of 16 bytes if every row of `views` allows them, else single elements.
+template <class T, class F, class... V>
+void visit_vector_of(F&& f, const V&... views) {
+  if (rows_aligned(16, views...))
+    f.template operator()<T, 16 / sizeof(T)>();
+  else
+    f.template operator()<T, 1>();
+}
+// With the dtype of the first view, f32 or bf16.
 template <class F, class... V>
 void visit_vector(F&& f, CView first, const V&... others) {
-  visit_dtype<float, bf16>(first.dtype, [&]<class T>() {
-    if (rows_aligned(16, first, others...))
-      f.template operator()<T, 16 / sizeof(T)>();
-    else
-      f.template operator()<T, 1>();
-  });
+  visit_dtype<float, bf16>(first.dtype, [&]<class T>() { visit_vector_of<T>(f, first, others...); });
 }
 
 inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();

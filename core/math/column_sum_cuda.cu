@@ -34,8 +34,8 @@ void cuda::column_sum(Ctx& ctx, View sum, CView x, Grad store, View partial) {
   const auto start = [&]<class T, int N>() {
     const int64_t columns = kPartColumns * N;
     const dim3 grid(static_cast<unsigned>((x.width() + columns - 1) / columns), static_cast<unsigned>(partial.rows()));
-    launch<column_sum_kernel<float, N>>(ctx, grid, dim3(kPartColumns, kPartLanes), 0, partial.as<float>(),
-                                        x.as<float>(), x.rows(), static_cast<int>(x.width()));
+    launch<column_sum_kernel<T, N>>(ctx, grid, dim3(kPartColumns, kPartLanes), 0, partial.as<float>(), x.as<T>(),
+                                    x.rows(), static_cast<int>(x.width()));
   };
   visit_vector(start, x, partial);
   add_parts(ctx, sum, partial, store);

@@ -69,6 +69,7 @@ struct Check {
 // What the choice of an algorithm depends on.
 struct Key {
   BlasProduct product;
+  DType out, in;
   bool accumulate;
   uint32_t out_alignment, first_alignment, second_alignment, bias_alignment;  // in bytes; 0: no bias
   auto operator<=>(const Key&) const = default;
@@ -94,6 +95,7 @@ struct OnDevice {
     check(lt.cublasLtCreate(&handle));
     check(lt.cublasLtMatmulPreferenceCreate(&preference));
     prefer(check, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{workspace.bytes()});
+    prefer(check, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE});
   }
   static OnDevice& get(Device device, const Check& check) {
     static auto& all = *new std::map<int, OnDevice>;
@@ -116,7 +118,10 @@ void set(const Check& check, cublasLtMatmulDesc_t product, cublasLtMatmulDescAtt
   check(CublasLt::get().cublasLtMatmulDescSetAttribute(product, name, &value, sizeof value));
 }
 
-// f32 throughout, the algorithm that cuBLASLt takes for the fastest. Each of its ways to split a sum has a fixed order.
+cudaDataType_t type_of(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+
+// Sums in f32, those of a split sum too; the algorithm that cuBLASLt takes for the fastest. Each of its ways to split a
+// sum has a fixed order.
 Plan make_plan(const Check& check, const OnDevice& here, const Key& key, CView bias) {
   const CublasLt& lt = CublasLt::get();
   Plan plan;
@@ -128,10 +133,12 @@ Plan make_plan(const Check& check, const OnDevice& here, const Key& key, CView b
     set(check, plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, uint32_t{CUBLASLT_EPILOGUE_BIAS});
     set(check, plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias.data));
   }
-  for (const auto& [layout, matrix] :
-       {std::pair{&plan.out, key.product.out}, {&plan.first, key.product.first}, {&plan.second, key.product.second}})
-    check(lt.cublasLtMatrixLayoutCreate(layout, CUDA_R_32F, static_cast<uint64_t>(matrix.rows),
+  const auto lay_out = [&](cublasLtMatrixLayout_t& layout, DType dtype, const BlasMatrix& matrix) {
+    check(lt.cublasLtMatrixLayoutCreate(&layout, type_of(dtype), static_cast<uint64_t>(matrix.rows),
                                         static_cast<uint64_t>(matrix.columns), matrix.stride));
+  };
+  lay_out(plan.out, key.out, key.product.out);
+  lay_out(plan.first, key.in, key.product.first), lay_out(plan.second, key.in, key.product.second);
 
   here.prefer(check, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.first_alignment);
   here.prefer(check, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.second_alignment);
@@ -151,6 +158,8 @@ void multiply(const char* op, Ctx& ctx, View c, CView a, bool transpose_a, CView
   const Check check{op, c, a, b};
   OnDevice& here = OnDevice::get(ctx.device, check);
   const Key key{.product = blas_product(c, a, transpose_a, b, transpose_b),
+                .out = c.dtype,
+                .in = a.dtype,
                 .accumulate = store == Grad::accumulate,
                 .out_alignment = alignment(c),
                 .first_alignment = alignment(b),

@@ -14,7 +14,7 @@ EmbeddingScratch take_scratch(Ctx& ctx, CView dy) {
   RW_CHECK(rows <= std::numeric_limits<int32_t>::max(), dy);
   return {ctx.scratch.take({2, rows, 2}, DType::i32, "embedding.tokens"),
           ctx.scratch.take({tiles + 1, S::kDigits}, DType::i32, "embedding.counts"),
-          ctx.scratch.take({spans, dy.width()}, dy.dtype, "embedding.partial")};
+          ctx.scratch.take({spans, dy.width()}, accumulator(dy.dtype), "embedding.partial")};
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ void embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad store) {
   RW_CHECK(id.shape.elements() == dy.rows(), id, dy);
   RW_CHECK(dtable.rows() > 0 && dtable.width() == dy.width(), dtable, dy);
   RW_CHECK(id.dtype == DType::i32, id);
-  RW_CHECK(dtable.dtype == dy.dtype, dtable, dy);
+  RW_CHECK(dtable.dtype == accumulator(dy.dtype), dtable, dy);
   RW_CHECK(on_device(ctx, dtable, dy, id), dtable, dy, id);
   RW_CHECK(disjoint_from_all(dtable, dy, id), dtable, dy, id);
   RW_CHECK(store != Grad::skip);

@@ -6,7 +6,7 @@
 // Shapes   y, dy [..., C]; id i32 [rows] in any shape of that many elements; table, dtable [N, C].
 //          With Grad::overwrite the whole of dtable is set, zeros where no id points; with Grad::accumulate rows
 //          where no id points are not touched.
-// DTypes   f64, f32, one for all but id; on a GPU f32.
+// DTypes   f64, f32, bf16 on a GPU, one for all but id and dtable, which is of the accumulator dtype.
 // Aliasing nothing overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, store is skip, or an id is outside [0, N): the
 //          message has the row and the id. On a GPU such an id makes its row of y NaN, and backward leaves its row of

@@ -89,19 +89,19 @@ __global__ void embedding_sort_kernel(Token* to, int* left, const int* counts, T
     if (digit[i] == mine) to[at++] = token[i];
 }
 
-template <class T, int N>
-__global__ void embedding_zero_kernel(Rows<T> dtable, int64_t rows, int width) {
+template <int N>
+__global__ void embedding_zero_kernel(Rows<float> dtable, int64_t rows, int width) {
   const int64_t r = row_of_team();
   if (r >= rows) return;
   for (int c = static_cast<int>(threadIdx.x) * N; c < width; c += static_cast<int>(blockDim.x) * N)
-    store(dtable[r] + c, Vec<T, N>{});
+    store(dtable[r] + c, Vec<float, N>{});
 }
 
 // One team for each span of sorted tokens: adds up the rows of each run of equal ids, in the order of the rows. The
 // sum goes to dtable where the run begins in the span, else to `partial`.
 template <class T, int N>
-__global__ void embedding_backward_kernel(Rows<T> dtable, Rows<float> partial, Rows<const T> dy, const Token* sorted,
-                                          const int* left, int width, bool accumulate) {
+__global__ void embedding_backward_kernel(Rows<float> dtable, Rows<float> partial, Rows<const T> dy,
+                                          const Token* sorted, const int* left, int width, bool accumulate) {
   __shared__ Token of_team[kTeams][kSpan];
   Token* const token = of_team[threadIdx.y];
   const int64_t span = row_of_team();
@@ -124,23 +124,17 @@ __global__ void embedding_backward_kernel(Rows<T> dtable, Rows<float> partial, R
         const auto d = load<N>(dy[token[i].row] + c);
         for (int k = 0; k < N; ++k) sum[k] += d[k];
       } while (++i < size && token[i].id == id);
-      if (begins) {
-        Vec<T, N> out;
-        for (int k = 0; k < N; ++k) out.set(k, sum[k]);
-        store(dtable[id] + c, out);
-      } else {
-        Vec<float, N> out;
-        for (int k = 0; k < N; ++k) out.set(k, sum[k]);
-        store(partial[span] + c, out);
-      }
+      Vec<float, N> out;
+      for (int k = 0; k < N; ++k) out.set(k, sum[k]);
+      store((begins ? dtable[id] : partial[span]) + c, out);
     }
 }
 
 // dtable[i] += Σ partial of the spans into which the run of i goes on. A block for each span in which such a run begins
 // and each 32 · N columns; lane l adds partials l, l + kTeams, ... and the lanes are added in order.
-template <class T, int N>
-__global__ void embedding_join_kernel(Rows<T> dtable, Rows<const float> partial, const Token* sorted, const int* left,
-                                      int width) {
+template <int N>
+__global__ void embedding_join_kernel(Rows<float> dtable, Rows<const float> partial, const Token* sorted,
+                                      const int* left, int width) {
   __shared__ Vec<float, N> of_lane[kTeams][32];
   const int64_t next = int64_t{blockIdx.x} + 1, end = (*left + kSpan - 1) / kSpan;
   if (next >= end) return;
@@ -168,9 +162,9 @@ __global__ void embedding_join_kernel(Rows<T> dtable, Rows<const float> partial,
 void cuda::embedding_forward(Ctx& ctx, View y, CView id, CView table, Grad store) {
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(y.width(), N);
-    launch<embedding_forward_kernel<float, N>>(ctx, grid_of_teams(y.rows(), block), block, 0, y.as<float>(),
-                                               Indices(id), table.as<float>(), y.rows(), static_cast<int>(y.width()),
-                                               table.rows(), store == Grad::accumulate);
+    launch<embedding_forward_kernel<T, N>>(ctx, grid_of_teams(y.rows(), block), block, 0, y.as<T>(), Indices(id),
+                                           table.as<T>(), y.rows(), static_cast<int>(y.width()), table.rows(),
+                                           store == Grad::accumulate);
   };
   visit_vector(start, y, table);
 }
@@ -194,15 +188,15 @@ void cuda::embedding_backward(Ctx& ctx, View dtable, CView dy, CView id, Grad st
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
     if (store == Grad::overwrite)
-      launch<embedding_zero_kernel<float, N>>(ctx, grid_of_teams(ids, block), block, 0, dtable.as<float>(), ids, width);
-    launch<embedding_backward_kernel<float, N>>(ctx, grid_of_teams(spans, block), block, 0, dtable.as<float>(),
-                                                scratch.partial.as<float>(), dy.as<float>(), from.pairs, left, width,
-                                                store == Grad::accumulate);
+      launch<embedding_zero_kernel<N>>(ctx, grid_of_teams(ids, block), block, 0, dtable.as<float>(), ids, width);
+    launch<embedding_backward_kernel<T, N>>(ctx, grid_of_teams(spans, block), block, 0, dtable.as<float>(),
+                                            scratch.partial.as<float>(), dy.as<T>(), from.pairs, left, width,
+                                            store == Grad::accumulate);
     const dim3 join(static_cast<unsigned>(spans), static_cast<unsigned>((width + 32 * N - 1) / (32 * N)));
-    launch<embedding_join_kernel<float, N>>(ctx, join, dim3(32, kTeams), 0, dtable.as<float>(),
-                                            CView(scratch.partial).as<float>(), from.pairs, left, width);
+    launch<embedding_join_kernel<N>>(ctx, join, dim3(32, kTeams), 0, dtable.as<float>(),
+                                     CView(scratch.partial).as<float>(), from.pairs, left, width);
   };
-  visit_vector(start, dtable, dy, scratch.partial);
+  visit_vector(start, dy, dtable, scratch.partial);
 }
 
 }  // namespace rw

@@ -22,8 +22,8 @@ void check_targets(const char* op, CView target, int64_t vocab) {
 void check(const char* op, const Ctx& ctx, CView nll, CView x, CView w, CView target) {
   const bool good = x.rows() > 0 && x.width() > 0 && w.shape.rank == 2 && w.rows() > 0 && w.width() == x.width() &&
                     is_vector(nll, x.rows()) && is_vector(target, x.rows()) && w.dtype == x.dtype &&
-                    nll.dtype == x.dtype && target.dtype == DType::i32 && on_device(ctx, nll, x, w, target) &&
-                    disjoint_from_all(nll, x, w, target);
+                    nll.dtype == accumulator(x.dtype) && target.dtype == DType::i32 &&
+                    on_device(ctx, nll, x, w, target) && disjoint_from_all(nll, x, w, target);
   if (!good)
     detail::check_failed(op, "matching shapes, dtypes and devices, and nll apart", "nll, x, w, target", nll, x, w,
                          target);
@@ -82,7 +82,7 @@ void linear_cross_entropy_with_gradient(Ctx& ctx, View nll, View dx, View dw, CV
 void softmax_cross_entropy(Ctx& ctx, View nll, View z, CView target, double scale, bool gradient) {
   RW_CHECK(z.rows() > 0 && z.width() > 0, z);
   RW_CHECK(is_vector(nll, z.rows()) && is_vector(target, z.rows()), nll, target, z);
-  RW_CHECK(nll.dtype == z.dtype && target.dtype == DType::i32, nll, target, z);
+  RW_CHECK(nll.dtype == accumulator(z.dtype) && target.dtype == DType::i32, nll, target, z);
   RW_CHECK(on_device(ctx, nll, z, target), nll, z, target);
   RW_CHECK(disjoint(nll, z) && disjoint(nll, target) && disjoint(z, target), nll, z, target);
   dispatch<cpu::softmax_cross_entropy, fast::softmax_cross_entropy, cuda::softmax_cross_entropy>(

@@ -9,7 +9,7 @@
 //   dz = scale · (p - onehot(target)),   dx = dz · w,   dw (+)= dzᵀ · x
 //
 // Shapes   x, dx [..., C]; w, dw [V, C]; target i32, nll: rows elements, without gaps. dw may be empty with Grad::skip.
-// DTypes   f64, f32, one for all but target; on a GPU f32.
+// DTypes   f64, f32, bf16 on a GPU, one for x, w, dx and z; nll and dw of the accumulator dtype.
 // Aliasing dx may be x; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a target is neither kIgnore nor in [0, V): the
 //          message has the row and the target, and nothing has been written. On a GPU such a target makes its row of

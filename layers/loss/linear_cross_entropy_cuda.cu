@@ -45,9 +45,9 @@ __global__ void softmax_cross_entropy_kernel(float* nll, Rows<T> z, const int32_
 void cuda::softmax_cross_entropy(Ctx& ctx, View nll, View z, CView target, double scale, bool gradient) {
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(z.width(), N);
-    launch<softmax_cross_entropy_kernel<float, N>>(ctx, grid_of_teams(z.rows(), block), block, 0, nll.as<float>().data,
-                                                   z.as<float>(), target.as<int32_t>().data, z.rows(),
-                                                   static_cast<int>(z.width()), static_cast<float>(scale), gradient);
+    launch<softmax_cross_entropy_kernel<T, N>>(ctx, grid_of_teams(z.rows(), block), block, 0, nll.as<float>().data,
+                                               z.as<T>(), target.as<int32_t>().data, z.rows(),
+                                               static_cast<int>(z.width()), static_cast<float>(scale), gradient);
   };
   visit_vector(start, z);
 }

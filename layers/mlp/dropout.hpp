@@ -5,7 +5,7 @@
 // The draw of element c of row t of sample b of x [B, T, C]: word e % 4 of philox({e / 4, key.sample + b, key.step,
 // key.site}, philox_key(key.seed)), e = t · C + c; the element is kept if uniform(word) > p.
 //
-// Shapes   x, y [B, T, C]. DTypes f64, f32, one for both. p in [0, 1).
+// Shapes   x, y [B, T, C]. DTypes f64, f32, bf16 on a GPU, one for both. p in [0, 1).
 // Aliasing y may be x. backward is forward with dx, dy in place of y, x.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or p is outside [0, 1), or T · C ≥ 2^34.
 // Source   Srivastava et al., Dropout, 2014, JMLR 15.

@@ -30,9 +30,8 @@ __global__ void dropout_kernel(Rows<T> y, Rows<const T> x, int64_t length, DrawK
 
 void cuda::dropout(Ctx& ctx, View y, CView x, double p, DrawKey key) {
   const auto start = [&]<class T, int N>() {
-    launch_pointwise<dropout_kernel<float, N>>(ctx, x.rows(), x.width(), N, y.as<float>(), x.as<float>(),
-                                               x.shape.dim[1], key, dropout_threshold(p),
-                                               static_cast<float>(1 / (1 - p)));
+    launch_pointwise<dropout_kernel<T, N>>(ctx, x.rows(), x.width(), N, y.as<T>(), x.as<T>(), x.shape.dim[1], key,
+                                           dropout_threshold(p), static_cast<float>(1 / (1 - p)));
   };
   visit_vector(start, y, x);
 }

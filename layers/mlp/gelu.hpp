@@ -4,7 +4,7 @@
 //   tanh    y = x/2 · (1 + t),  t = tanh(s),  s = √(2/π) · (x + 0.044715 x³)
 //           dx = dy · ((1 + t)/2 + x/2 · (1 - t²) · √(2/π) · (1 + 3 · 0.044715 x²))
 //
-// Shapes   x, y, dx, dy [..., I], the same. DTypes f64, f32, one for all.
+// Shapes   x, y, dx, dy [..., I], the same. DTypes f64, f32, bf16 on a GPU, one for all.
 // Aliasing y may be x; dx may be dy or x; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise.
 // Source   Hendrycks and Gimpel, Gaussian Error Linear Units, 2016, arXiv 1606.08415.

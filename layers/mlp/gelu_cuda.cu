@@ -44,15 +44,14 @@ __global__ void gelu_backward_kernel(Rows<T> dx, Rows<const T> dy, Rows<const T>
 
 void cuda::gelu_forward(Ctx& ctx, View y, CView x, GeluForm form) {
   const auto start = [&]<class T, int N>() {
-    launch_pointwise<gelu_forward_kernel<float, N>>(ctx, x.rows(), x.width(), N, y.as<float>(), x.as<float>(), form);
+    launch_pointwise<gelu_forward_kernel<T, N>>(ctx, x.rows(), x.width(), N, y.as<T>(), x.as<T>(), form);
   };
   visit_vector(start, y, x);
 }
 
 void cuda::gelu_backward(Ctx& ctx, View dx, CView dy, CView x, GeluForm form) {
   const auto start = [&]<class T, int N>() {
-    launch_pointwise<gelu_backward_kernel<float, N>>(ctx, x.rows(), x.width(), N, dx.as<float>(), dy.as<float>(),
-                                                     x.as<float>(), form);
+    launch_pointwise<gelu_backward_kernel<T, N>>(ctx, x.rows(), x.width(), N, dx.as<T>(), dy.as<T>(), x.as<T>(), form);
   };
   visit_vector(start, dx, dy, x);
 }

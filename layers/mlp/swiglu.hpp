@@ -2,7 +2,7 @@
 //
 //   dg = dy · u · σ(g) · (1 + g · (1 - σ(g)))        du = dy · silu(g)
 //
-// Shapes   g, u, y, dg, du, dy [..., I], the same. DTypes f64, f32, one for all.
+// Shapes   g, u, y, dg, du, dy [..., I], the same. DTypes f64, f32, bf16 on a GPU, one for all.
 // Aliasing dg may be g and du may be u; y overlaps nothing but may be g; g and u may be column slices of one tensor.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise.
 // Source   Shazeer, GLU Variants Improve Transformer, 2020, arXiv 2002.05202.

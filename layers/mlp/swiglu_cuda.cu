@@ -34,16 +34,15 @@ __global__ void swiglu_backward_kernel(Rows<T> dg, Rows<T> du, Rows<const T> dy,
 
 void cuda::swiglu_forward(Ctx& ctx, View y, CView g, CView u) {
   const auto start = [&]<class T, int N>() {
-    launch_pointwise<swiglu_forward_kernel<float, N>>(ctx, g.rows(), g.width(), N, y.as<float>(), g.as<float>(),
-                                                      u.as<float>());
+    launch_pointwise<swiglu_forward_kernel<T, N>>(ctx, g.rows(), g.width(), N, y.as<T>(), g.as<T>(), u.as<T>());
   };
   visit_vector(start, y, g, u);
 }
 
 void cuda::swiglu_backward(Ctx& ctx, View dg, View du, CView dy, CView g, CView u) {
   const auto start = [&]<class T, int N>() {
-    launch_pointwise<swiglu_backward_kernel<float, N>>(ctx, g.rows(), g.width(), N, dg.as<float>(), du.as<float>(),
-                                                       dy.as<float>(), g.as<float>(), u.as<float>());
+    launch_pointwise<swiglu_backward_kernel<T, N>>(ctx, g.rows(), g.width(), N, dg.as<T>(), du.as<T>(), dy.as<T>(),
+                                                   g.as<T>(), u.as<T>());
   };
   visit_vector(start, dg, du, dy, g, u);
 }

@@ -11,7 +11,7 @@ void layer_norm_forward(Ctx& ctx, View y, View h, View mean, View rstd, CView x,
   RW_CHECK(weight.shape == Shape{x.width()}, weight, x);
   RW_CHECK(mean.shape == Shape{x.rows()} && rstd.shape == mean.shape, mean, rstd, x);
   RW_CHECK(y.dtype == x.dtype && weight.dtype == x.dtype, y, weight, x);
-  RW_CHECK(mean.dtype == x.dtype && rstd.dtype == x.dtype, mean, rstd, x);
+  RW_CHECK(mean.dtype == accumulator(x.dtype) && rstd.dtype == mean.dtype, mean, rstd, x);
   RW_CHECK(bias.empty() || (bias.shape == weight.shape && bias.dtype == x.dtype), bias, weight);
   RW_CHECK(h.empty() == branch.empty(), h, branch);
   if (!branch.empty()) {
@@ -37,7 +37,7 @@ void layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CView dy, 
   RW_CHECK(weight.shape == Shape{h.width()}, weight, h);
   RW_CHECK(mean.shape == Shape{h.rows()} && rstd.shape == mean.shape, mean, rstd, h);
   RW_CHECK(dx.dtype == h.dtype && dy.dtype == h.dtype && weight.dtype == h.dtype, dx, dy, weight, h);
-  RW_CHECK(mean.dtype == h.dtype && rstd.dtype == h.dtype, mean, rstd, h);
+  RW_CHECK(mean.dtype == accumulator(h.dtype) && rstd.dtype == mean.dtype, mean, rstd, h);
   RW_CHECK(dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), dh, h);
   RW_CHECK(on_device(ctx, dx, dy, dh, h, mean, rstd, weight), dx, dy, dh, h, mean, rstd, weight);
   RW_CHECK(same(dx, dy) || disjoint(dx, dy), dx, dy);
@@ -47,13 +47,13 @@ void layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CView dy, 
   const ArenaScope scope(ctx.scratch);
   View partial;
   if (mode != Grad::skip) {
-    RW_CHECK(dweight.shape == weight.shape && dweight.dtype == weight.dtype, dweight, weight);
-    RW_CHECK(dbias.empty() || (dbias.shape == weight.shape && dbias.dtype == weight.dtype), dbias, weight);
+    RW_CHECK(dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), dweight, weight);
+    RW_CHECK(dbias.empty() || (dbias.shape == weight.shape && dbias.dtype == accumulator(weight.dtype)), dbias, weight);
     RW_CHECK(on_device(ctx, dweight, dbias), dweight, dbias);
     RW_CHECK(disjoint_from_all(dweight, dbias, dx, dy, dh, h, mean, rstd, weight), dweight, dbias, dx, dy, dh, h);
     RW_CHECK(disjoint_from_all(dbias, dx, dy, dh, h, mean, rstd, weight), dbias, dx, dy, dh, h);
     const int64_t sums = dbias.empty() ? 1 : 2;
-    partial = ctx.scratch.take({sums * row_parts(h.rows()), h.width()}, h.dtype, "layer_norm.partial");
+    partial = ctx.scratch.take({sums * row_parts(h.rows()), h.width()}, accumulator(h.dtype), "layer_norm.partial");
   }
 
   dispatch<cpu::layer_norm_backward, fast::layer_norm_backward, cuda::layer_norm_backward>(

@@ -11,7 +11,7 @@
 //
 // Shapes   x, branch, h, y, dy, dh, dx [..., C]; weight, bias, dweight, dbias [C]; mean, rstd [rows]. branch, dh, bias,
 //          dbias may be empty; h is empty exactly when branch is, dbias when the layer has no bias.
-// DTypes   f64, f32, one for all tensors.
+// DTypes   f64, f32, bf16 on a GPU, one for all but mean, rstd, dweight and dbias, of the accumulator dtype.
 // Aliasing h may be x itself, dx may be dh or dy; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or eps is not positive. With Grad::skip, dweight
 //          and dbias are not looked at.

@@ -103,10 +103,10 @@ void cuda::layer_norm_forward(Ctx& ctx, View y, View h, View mean, View rstd, CV
                               CView bias, double eps) {
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(x.width(), N);
-    launch<layer_norm_forward_kernel<float, N>>(
-        ctx, grid_of_teams(x.rows(), block), block, 0, y.as<float>(), h.as<float>(), mean.as<float>().data,
-        rstd.as<float>().data, x.as<float>(), branch.as<float>(), weight.as<float>().data, bias.as<float>().data,
-        x.rows(), static_cast<int>(x.width()), static_cast<float>(eps));
+    launch<layer_norm_forward_kernel<T, N>>(ctx, grid_of_teams(x.rows(), block), block, 0, y.as<T>(), h.as<T>(),
+                                            mean.as<float>().data, rstd.as<float>().data, x.as<T>(), branch.as<T>(),
+                                            weight.as<T>().data, bias.as<T>().data, x.rows(),
+                                            static_cast<int>(x.width()), static_cast<float>(eps));
   };
   visit_vector(start, y, h, x, branch, weight, bias);
 }
@@ -118,10 +118,10 @@ void cuda::layer_norm_backward(Ctx& ctx, View dx, View dweight, View dbias, CVie
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(h.width(), N);
     const size_t row = static_cast<size_t>(h.width()) * block.y * sizeof(float);
-    launch<layer_norm_backward_kernel<float, N>>(
-        ctx, dim3(static_cast<unsigned>(parts)), block, wanted ? (with_bias ? 2 * row : row) : 0, dx.as<float>(),
-        partial.as<float>(), with_bias, dy.as<float>(), dh.as<float>(), h.as<float>(), mean.as<float>().data,
-        rstd.as<float>().data, weight.as<float>().data, h.rows(), static_cast<int>(h.width()));
+    launch<layer_norm_backward_kernel<T, N>>(
+        ctx, dim3(static_cast<unsigned>(parts)), block, wanted ? (with_bias ? 2 * row : row) : 0, dx.as<T>(),
+        partial.as<float>(), with_bias, dy.as<T>(), dh.as<T>(), h.as<T>(), mean.as<float>().data, rstd.as<float>().data,
+        weight.as<T>().data, h.rows(), static_cast<int>(h.width()));
   };
   visit_vector(start, dx, dy, dh, h, weight);
   if (wanted) add_parts(ctx, dweight, rw::rows(partial, 0, parts), mode);

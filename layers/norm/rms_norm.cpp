@@ -10,7 +10,8 @@ void rms_norm_forward(Ctx& ctx, View y, View h, View rstd, CView x, CView branch
   const Shape groups = {x.rows(), x.width() / weight.width()};
   RW_CHECK(y.shape == x.shape, y, x);
   RW_CHECK(rstd.shape == groups, rstd, groups);
-  RW_CHECK(y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, y, rstd, weight, x);
+  RW_CHECK(y.dtype == x.dtype && weight.dtype == x.dtype, y, weight, x);
+  RW_CHECK(rstd.dtype == accumulator(x.dtype), rstd, x);
   RW_CHECK(h.empty() == branch.empty(), h, branch);
   if (!branch.empty()) {
     RW_CHECK(branch.shape == x.shape && branch.dtype == x.dtype, branch, x);
@@ -36,7 +37,7 @@ void rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh, CVie
   RW_CHECK(dx.shape == h.shape && dy.shape == h.shape, dx, dy, h);
   RW_CHECK(rstd.shape == groups, rstd, groups);
   RW_CHECK(dx.dtype == h.dtype && dy.dtype == h.dtype, dx, dy, h);
-  RW_CHECK(rstd.dtype == h.dtype && weight.dtype == h.dtype, rstd, weight, h);
+  RW_CHECK(rstd.dtype == accumulator(h.dtype) && weight.dtype == h.dtype, rstd, weight, h);
   RW_CHECK(dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), dh, h);
   RW_CHECK(on_device(ctx, dx, dy, dh, h, rstd, weight), dx, dy, dh, h, rstd, weight);
   RW_CHECK(same(dx, dy) || disjoint(dx, dy), dx, dy);
@@ -46,10 +47,10 @@ void rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh, CVie
   const ArenaScope scope(ctx.scratch);
   View partial;
   if (mode != Grad::skip) {
-    RW_CHECK(dweight.shape == weight.shape && dweight.dtype == weight.dtype, dweight, weight);
+    RW_CHECK(dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), dweight, weight);
     RW_CHECK(on_device(ctx, dweight), dweight);
     RW_CHECK(disjoint_from_all(dweight, dx, dy, dh, h, rstd, weight), dweight, dx, dy, dh, h, rstd, weight);
-    partial = ctx.scratch.take({row_parts(h.rows()), weight.width()}, h.dtype, "rms_norm.partial");
+    partial = ctx.scratch.take({row_parts(h.rows()), weight.width()}, accumulator(h.dtype), "rms_norm.partial");
   }
 
   dispatch<cpu::rms_norm_backward, fast::rms_norm_backward, cuda::rms_norm_backward>(

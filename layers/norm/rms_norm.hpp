@@ -12,7 +12,7 @@
 //
 // Shapes   x, branch, h, y, dy, dh, dx [..., G·C]; weight, dweight [C]; rstd [rows, G]. branch and dh may be
 //          empty; h is empty exactly when branch is.
-// DTypes   f64, f32, one for all tensors.
+// DTypes   f64, f32, bf16 on a GPU, one for all but rstd and dweight, of the accumulator dtype.
 // Aliasing y may be x without a branch; h may be x itself, dx may be dh or dy; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or eps is not positive. With Grad::skip, dweight
 //          is not looked at.

@@ -87,10 +87,9 @@ void cuda::rms_norm_forward(Ctx& ctx, View y, View h, View rstd, CView x, CView 
   const int64_t width = weight.width(), groups = x.width() / width;
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
-    launch<rms_norm_forward_kernel<float, N>>(ctx, grid_of_teams(x.rows() * groups, block), block, 0, y.as<float>(),
-                                              h.as<float>(), rstd.as<float>(), x.as<float>(), branch.as<float>(),
-                                              weight.as<float>().data, x.rows(), static_cast<int>(groups),
-                                              static_cast<int>(width), static_cast<float>(eps));
+    launch<rms_norm_forward_kernel<T, N>>(ctx, grid_of_teams(x.rows() * groups, block), block, 0, y.as<T>(), h.as<T>(),
+                                          rstd.as<float>(), x.as<T>(), branch.as<T>(), weight.as<T>().data, x.rows(),
+                                          static_cast<int>(groups), static_cast<int>(width), static_cast<float>(eps));
   };
   visit_vector(start, y, h, x, branch, weight);
 }
@@ -102,10 +101,10 @@ void cuda::rms_norm_backward(Ctx& ctx, View dx, View dweight, CView dy, CView dh
   const auto start = [&]<class T, int N>() {
     const dim3 block = row_teams(width, N);
     const size_t shared = wanted ? static_cast<size_t>(width) * block.y * sizeof(float) : 0;
-    launch<rms_norm_backward_kernel<float, N>>(ctx, dim3(static_cast<unsigned>(row_parts(h.rows()))), block, shared,
-                                               dx.as<float>(), partial.as<float>(), dy.as<float>(), dh.as<float>(),
-                                               h.as<float>(), rstd.as<float>(), weight.as<float>().data, h.rows(),
-                                               static_cast<int>(groups), static_cast<int>(width));
+    launch<rms_norm_backward_kernel<T, N>>(ctx, dim3(static_cast<unsigned>(row_parts(h.rows()))), block, shared,
+                                           dx.as<T>(), partial.as<float>(), dy.as<T>(), dh.as<T>(), h.as<T>(),
+                                           rstd.as<float>(), weight.as<T>().data, h.rows(), static_cast<int>(groups),
+                                           static_cast<int>(width));
   };
   visit_vector(start, dx, dy, dh, h, weight);
   if (wanted) add_parts(ctx, dweight, partial, mode);

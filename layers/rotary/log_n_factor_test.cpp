@@ -12,7 +12,7 @@ namespace {
 
 // Every element of more than one block of a grid, with gaps between the rows.
 TEST(LogNFactor, IsTheLogarithmOfThePosition) {
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     for (const int64_t least : {int64_t{1}, int64_t{64}, int64_t{300}}) {
       Tensor factor({3, 201}, backend, 5), position({3, 201}, {DType::i32, backend.device}, 2);
@@ -32,7 +32,7 @@ TEST(LogNFactor, IsTheLogarithmOfThePosition) {
 }
 
 TEST(LogNFactor, EveryPositionHasAnEffect) {
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     Tensor factor({3, 33}, backend, 5), position({3, 33}, {DType::i32, backend.device}, 2);
     const auto run = [&] { log_n_factor(bench.ctx, factor, position, 1, 64); };

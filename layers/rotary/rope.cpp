@@ -11,7 +11,7 @@ void rope(Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, const
   RW_CHECK(cos.empty() == sin.empty() && sin.shape == cos.shape, sin, cos);
   if (!cos.empty()) {
     RW_CHECK(cos.rows() > 0 && cos.width() > 0 && 2 * cos.width() <= opt.head_width, cos, opt.head_width);
-    RW_CHECK(cos.dtype == x.dtype && sin.dtype == x.dtype, cos, sin, x);
+    RW_CHECK(cos.dtype == accumulator(x.dtype) && sin.dtype == cos.dtype, cos, sin, x);
   }
   RW_CHECK(position.shape.elements() == x.rows(), position, x);
   RW_CHECK(y.dtype == x.dtype, y, x);

@@ -9,7 +9,7 @@
 //
 // Shapes   x, y [..., H·head_width]; cos, sin [P, d/2], or empty: nothing is turned; position i32, rows elements, in
 //          [0, P). d ≤ head_width, which divides the width of x.
-// DTypes   f64, f32, one for all but position; on a GPU f32.
+// DTypes   f64, f32, bf16 on a GPU, one for x and y; cos and sin of the accumulator dtype.
 // Aliasing y may be x, without add; nothing else overlaps.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or a position is outside the table;
 //          on a GPU such a position makes its row of y NaN.

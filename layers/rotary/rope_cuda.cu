@@ -8,7 +8,7 @@ namespace {
 // One team for each row, whose threads take N pairs at a time. The two vectors of N pairs are a and b of layout half;
 // interleaved, they are the pairs one after the other.
 template <class T, int N, bool half>
-__global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const T> cos, Rows<const T> sin, Indices position,
+__global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const float> cos, Rows<const float> sin, Indices position,
                             int64_t rows, int64_t positions, int heads, int width, int pairs, bool inverse, bool add) {
   const int64_t r = row_of_team();
   if (r >= rows) return;
@@ -31,8 +31,8 @@ __global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const T> cos, Rows<
   for (int item = thread; item < heads * turned; item += threads) {
     const int head = item / turned, c = item % turned * N;
     const int at = head * width + (half ? c : 2 * c), other = at + (half ? pairs : N);
-    const auto u = load<N>(x[r] + at), v = load<N>(x[r] + other), cosine = load<N>(cos[p] + c),
-               sine = load<N>(sin[p] + c);
+    const auto u = load<N>(x[r] + at), v = load<N>(x[r] + other);
+    const auto cosine = load<N>(cos[p] + c), sine = load<N>(sin[p] + c);
     float in[2 * N], out[2 * N];
     for (int i = 0; i < N; ++i) in[i] = u[i], in[N + i] = v[i];
     for (int i = 0; i < N; ++i) {
@@ -56,18 +56,18 @@ __global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const T> cos, Rows<
 
 void cuda::rope(Ctx& ctx, View y, CView x, CView cos, CView sin, CView position, const RopeOpt& opt) {
   const int64_t width = opt.head_width, heads = x.width() / width, pairs = cos.empty() ? 0 : cos.width();
-  const auto with = [&]<int N, bool half>() {
+  const auto with = [&]<class T, int N, bool half>() {
     const dim3 block = row_teams(heads * std::max(pairs, width - 2 * pairs), N);
-    launch<rope_kernel<float, N, half>>(ctx, grid_of_teams(x.rows(), block), block, 0, y.as<float>(), x.as<float>(),
-                                        cos.as<float>(), sin.as<float>(), Indices(position), x.rows(),
-                                        pairs > 0 ? cos.rows() : 1, static_cast<int>(heads), static_cast<int>(width),
-                                        static_cast<int>(pairs), opt.inverse, opt.add);
+    launch<rope_kernel<T, N, half>>(ctx, grid_of_teams(x.rows(), block), block, 0, y.as<T>(), x.as<T>(),
+                                    cos.as<float>(), sin.as<float>(), Indices(position), x.rows(),
+                                    pairs > 0 ? cos.rows() : 1, static_cast<int>(heads), static_cast<int>(width),
+                                    static_cast<int>(pairs), opt.inverse, opt.add);
   };
   const auto start = [&]<class T, int N>() {
     if (opt.layout == RopeLayout::half)
-      with.template operator()<N, true>();
+      with.template operator()<T, N, true>();
     else
-      with.template operator()<N, false>();
+      with.template operator()<T, N, false>();
   };
   visit_vector(start, columns(y, 0, width), columns(x, 0, width), cos, sin);
 }

@@ -24,8 +24,13 @@ Buffer moved(Device device, Buffer from) {
 
 Buffer filled(Device device, DType dtype, Shape shape, const std::vector<double>& values) {
   Buffer out({}, shape, dtype);
-  visit_dtype<double, float, int32_t>(dtype, [&]<class T>() {
-    std::ranges::transform(values, out.view().as<T>().data, [](double v) { return static_cast<T>(v); });
+  visit_dtype<double, float, bf16, int32_t>(dtype, [&]<class T>() {
+    std::ranges::transform(values, out.view().as<T>().data, [](double v) {
+      if constexpr (std::is_same_v<T, bf16>)
+        return bf16(static_cast<float>(v));
+      else
+        return static_cast<T>(v);
+    });
   });
   return moved(device, std::move(out));
 }
@@ -61,7 +66,7 @@ void Model::prepare_positions(Device device, DType dtype, int64_t positions) {
   frequencies_ = rope_frequencies(config.rope, config.head_width, config.trained(), positions);
   const auto table = [&](const std::vector<double>& at) {
     const Shape shape{in_tables, static_cast<int64_t>(frequencies_.theta.size())};
-    Buffer cos({}, shape, dtype), sin({}, shape, dtype);
+    Buffer cos({}, shape, accumulator(dtype)), sin({}, shape, accumulator(dtype));
     rope_table(cos, sin, frequencies_, at);
     return Table{moved(device, std::move(cos)), moved(device, std::move(sin))};
   };
@@ -93,7 +98,7 @@ Sequence Model::sequence(Ctx& ctx, const Batch& batch) const {
   s.near = near_.view(), s.far_query = far_query_.view(), s.far_key = (far_key_is_near_ ? near_ : far_key_).view();
   s.position = batch.position, s.first_key = batch.first_key, s.ones = ones_.view(), s.key_position = index_.view();
   if (positions_.log_n != LogN::off) {
-    const View factor = ctx.scratch.take(batch.token.shape, ones_.view().dtype, "model.factor");
+    const View factor = ctx.scratch.take(batch.token.shape, accumulator(ones_.view().dtype), "model.factor");
     log_n_factor(ctx, factor, batch.position, least_in_log_n(positions_, config.trained()), config.trained());
     s.factor = factor;
   }
@@ -108,8 +113,8 @@ void Model::turn_by(Ctx& ctx, Sequence& s, CView real_positions) const {
   RW_CHECK(real_positions.dtype == DType::f64 && real_positions.shape == s.position.shape, real_positions, s.position);
   RW_CHECK(real_positions.row_stride == real_positions.width(), real_positions);
   const Shape shape{tokens, static_cast<int64_t>(frequencies_.theta.size())};
-  const View cos = ctx.scratch.take(shape, ones_.view().dtype, "model.cos"),
-             sin = ctx.scratch.take(shape, ones_.view().dtype, "model.sin"),
+  const DType dtype = accumulator(ones_.view().dtype);
+  const View cos = ctx.scratch.take(shape, dtype, "model.cos"), sin = ctx.scratch.take(shape, dtype, "model.sin"),
              row = ctx.scratch.take(s.position.shape, DType::i32, "model.row");
   if (!ctx.dry) {
     Buffer host_cos({}, shape, cos.dtype), host_sin({}, shape, sin.dtype), host_row({}, row.shape, row.dtype);

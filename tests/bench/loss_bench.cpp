@@ -73,7 +73,7 @@ void optimizer(benchmark::State& state) {
              clip = memory.take({1});
   for (int64_t i = 0; i < n; ++i) v.as<float>().data[i] = 1e-4f;
   clip.as<float>().data[0] = 1;
-  for (auto _ : state) adamw(memory.ctx, p, m, v, g, clip, {.lr = 1e-3, .step = 9});
+  for (auto _ : state) adamw(memory.ctx, p, {}, m, v, g, clip, {.lr = 1e-3, .step = 9});
   state.SetBytesProcessed(28 * n * static_cast<int64_t>(state.iterations()));
 }
 BENCHMARK(optimizer)->UseRealTime()->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);

@@ -63,6 +63,13 @@ inline std::vector<Backend> backends() {
   return all;
 }
 
+// For ops of which no tensor is ever bf16.
+inline std::vector<Backend> backends_without_bf16() {
+  std::vector<Backend> all = backends();
+  std::erase_if(all, [](const Backend& backend) { return backend.dtype == DType::bf16; });
+  return all;
+}
+
 // A context with arenas that are large enough for any test, and the backend's instruction set while it lives.
 class Bench {
  public:

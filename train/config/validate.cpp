@@ -160,8 +160,9 @@ void check_train(Checker& check, const Settings& s) {
   check.at_most("threads", t.threads, kMostThreads);
   check.require(is_device_name(t.device), "unknown " + check.show("device"),
                 "there are cpu, cuda, cuda:1 and so on, and auto: cuda if it can be used, else cpu");
-  check.require(t.device == "cpu" || t.dtype == DType::f32, check.show("device") + " and " + check.show("dtype"),
-                "CUDA kernels compute in f32; f64 is for the CPU");
+  check.require(t.device == "cpu" ? t.dtype != DType::bf16 : t.dtype != DType::f64,
+                check.show("device") + " and " + check.show("dtype"),
+                "bf16 is for a GPU, f64 for the CPU; f32 for both");
 }
 
 void check_optimizer(Checker& check, const Settings::Optimizer& o) {

@@ -95,6 +95,49 @@ TEST(Device, TenStepsFollowTheCpu) {
   }
 }
 
+Variant in_bf16(Variant v) {
+  v.options.dtype = DType::bf16, v.name += ", bf16";
+  return v;
+}
+
+// Weights and activations have eight bits: the losses of ten steps are those of f32 but for their rounding.
+TEST(Device, TrainsInBf16) {
+  for (const Variant& v : variants()) {
+    Engine cpu = on({}, v), gpu = on(kCuda, in_bf16(v));
+    EXPECT_EQ(weights(cpu), weights(gpu)) << v.name;  // the ones that learn
+    const auto expected = train(cpu, 1, 10), got = train(gpu, 1, 10);
+    for (size_t i = 0; i < expected.size(); i += 2) {
+      EXPECT_NEAR(got[i], expected[i], 0.01 * expected[i]) << v.name << ", loss of step " << i / 2 + 1;
+      EXPECT_NEAR(got[i + 1], expected[i + 1], 0.05 * expected[i + 1]) << v.name << ", norm of step " << i / 2 + 1;
+    }
+    EXPECT_NE(got, expected) << v.name;
+  }
+}
+
+// What is saved is all that a run in bf16 needs: the same bits with a stop and without.
+TEST(Device, ARunInBf16GoesOnWithTheSameBits) {
+  const Variant v = in_bf16(variants()[0]);
+  Engine first = on(kCuda, v), second = on(kCuda, v);
+  train(first, 1, 3);
+  first.pull_state();
+  auto from = first.state(), to = second.state();
+  for (size_t i = 0; i < from.size(); ++i)
+    for (const auto part : {&StateTensor::value, &StateTensor::m, &StateTensor::v}) {
+      EXPECT_EQ((from[i].*part).dtype, DType::f32);
+      copy(first.context(), to[i].*part, from[i].*part);
+    }
+  second.push_state();
+  EXPECT_EQ(train(first, 4, 6), train(second, 4, 6));
+  EXPECT_EQ(weights(first), weights(second));
+}
+
+TEST(Device, RefusesTypesThatItDoesNotComputeIn) {
+  Variant v = variants()[0];
+  v.options.dtype = DType::f64;
+  EXPECT_EQ(user_error_of([&] { on(kCuda, v); }).what, "a GPU does not train in f64");
+  EXPECT_EQ(user_error_of([&] { on({}, in_bf16(v)); }).what, "the CPU does not train in bf16");
+}
+
 TEST(Device, TwoRunsAreTheSame) {
   const Variant v = variants()[2];
   Engine a = on(kCuda, v), b = on(kCuda, v);

@@ -22,9 +22,10 @@ int64_t count_targets(View target) {
 
 bool is_finite(CView v) {
   bool finite = true;
-  visit_dtype<double, float>(v.dtype, [&]<class T>() {
+  visit_dtype<double, float, bf16>(v.dtype, [&]<class T>() {
     for (int64_t r = 0; r < v.rows() && finite; ++r)
-      for (int64_t c = 0; c < v.width() && finite; ++c) finite = std::isfinite(v.as<T>()[r][c]);
+      for (int64_t c = 0; c < v.width() && finite; ++c)
+        finite = std::isfinite(static_cast<std::conditional_t<std::is_same_v<T, bf16>, float, T>>(v.as<T>()[r][c]));
   });
   return finite;
 }
@@ -51,6 +52,10 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
       layout_(lay_out_parameters(model_)),
       ranges_(trained_ranges(model_, layout_, options.freeze)) {
   const EngineOptions& o = options_;
+  const bool on_cpu = o.device.kind == Device::cpu;
+  if (o.dtype == (on_cpu ? DType::bf16 : DType::f64))
+    throw UserError(Exit::usage, std::string(on_cpu ? "the CPU" : "a GPU") + " does not train in " + name_of(o.dtype),
+                    on_cpu ? "--device cuda, or --dtype f32" : "--dtype f32 or bf16, or --device cpu");
   RW_CHECK(o.sequences > 0 && o.micro_batch > 0 && o.length > 0, o.sequences, o.micro_batch, o.length);
   options_.micro_batch = std::min(o.micro_batch, o.sequences);
   const bool ranged = has_range(o.draw_positions);
@@ -76,7 +81,8 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const ArenaSizes sizes = measure(o.device, work);
 
   const auto elements = static_cast<size_t>(layout_.elements);
-  plan_ = {.weights = elements * size_of(o.dtype),
+  const size_t low = o.dtype == DType::bf16 ? size_of(o.dtype) : 0;
+  plan_ = {.weights = elements * (size_of(accumulator(o.dtype)) + low),
            .gradients = elements * size_of(accumulator(o.dtype)),
            .moments = 2 * elements * size_of(accumulator(o.dtype)),
            .activations = sizes.saved,
@@ -85,10 +91,10 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
                      static_cast<size_t>(turned_by_.view().shape.elements()) * size_of(DType::f64)};
   if (dry) return;
 
-  value_ = Mirror(o.device, {layout_.elements}, o.dtype);
-  for (Mirror* moment : {&m_, &v_}) *moment = Mirror(o.device, {layout_.elements}, accumulator(o.dtype));
+  for (Mirror* part : {&value_, &m_, &v_}) *part = Mirror(o.device, {layout_.elements}, accumulator(o.dtype));
+  if (o.dtype == DType::bf16) low_ = Buffer(o.device, {layout_.elements}, o.dtype);
   grad_ = Buffer(o.device, {layout_.elements}, accumulator(o.dtype));
-  bind_parameters(model_, value_.device(), grad_);
+  bind();
   workspace_ = std::make_unique<Workspace>(o.device, sizes);
   nll_ = Mirror(o.device, nll.shape, nll.dtype);
   norm_ = Mirror(o.device, {1}, norm.dtype), clip_ = Buffer(o.device, {1}, norm.dtype);
@@ -105,8 +111,8 @@ void Engine::initialise() {
   bind_parameters(model_, value_.host(), {});
   initialise_parameters(model_, options_.seed);
   value_.upload(ctx);
-  synchronize(ctx);
-  bind_parameters(model_, value_.device(), grad_);
+  round_weights();
+  bind();
   if (stepped_)
     for (const Mirror* moment : {&m_, &v_}) fill_zero(ctx, moment->device());
   stepped_ = false;
@@ -118,8 +124,16 @@ void Engine::pull_state() const {
 
 void Engine::push_state() {
   for (const Mirror* part : {&value_, &m_, &v_}) part->upload(workspace_->ctx);
-  synchronize(workspace_->ctx);
+  round_weights();
   stepped_ = true;
+}
+
+// Waits for what was uploaded.
+void Engine::round_weights() {
+  const Ctx& ctx = workspace_->ctx;
+  const Buffer rounded = low_.view().empty() ? Buffer{} : narrowed(value_.host());
+  if (!low_.view().empty()) copy(ctx, low_, rounded);
+  synchronize(ctx);
 }
 
 std::vector<StateTensor> Engine::state() {
@@ -184,8 +198,8 @@ Engine::StepResult Engine::step(int64_t step, double lr) {
   if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
   stepped_ = true;
   for (const ParamRange& run : ranges_.trained) {
-    const auto part = [&](View flat) { return range_of(flat, run, {run.count}); };
-    adamw(ctx, part(value_.device()), part(m_.device()), part(v_.device()), part(grad_), clip_,
+    const auto part = [&](View flat) { return flat.empty() ? flat : range_of(flat, run, {run.count}); };
+    adamw(ctx, part(value_.device()), part(low_), part(m_.device()), part(v_.device()), part(grad_), clip_,
           {.lr = lr,
            .beta1 = options_.beta1,
            .beta2 = options_.beta2,

@@ -6,6 +6,9 @@
 //
 // so how the step is cut changes nothing but rounding. Frozen tensors (trained_ranges.hpp) have no part in g, so none
 // in its norm, and keep their bits.
+//
+// In bf16 the model computes with weights that are rounded after every step; those that learn, and are saved, are f32,
+// as are gradients and moments.
 #pragma once
 #include <limits>
 #include <memory>
@@ -22,11 +25,11 @@ namespace rw {
 
 struct EngineOptions {
   Device device{};
-  DType dtype = DType::f32;
-  int64_t sequences = 1;    // S, of one optimizer step
-  int64_t micro_batch = 1;  // sequences of one forward; need not divide S
-  int64_t length = 1;       // T
-  bool documents = true;    // attention stays inside documents: first_key is obeyed
+  DType dtype = DType::f32;  // of weights and activations; bf16 on a GPU only
+  int64_t sequences = 1;     // S, of one optimizer step
+  int64_t micro_batch = 1;   // sequences of one forward; need not divide S
+  int64_t length = 1;        // T
+  bool documents = true;     // attention stays inside documents: first_key is obeyed
   PositionDraw draw_positions = PositionDraw::none;
   int64_t position_range = 0;  // of positions drawn below one; at least length
   Recompute recompute = Recompute::none;
@@ -47,7 +50,7 @@ class Engine {
   static MemoryPlan plan(const ModelConfig&, const EngineOptions&);
 
   // Weights are zero until initialise() or a checkpoint sets them. UserError: Exit::memory if there is not enough;
-  // Exit::usage if options.freeze fits no tensor, or all.
+  // Exit::usage if options.freeze fits no tensor, or all, or the device does not compute in the dtype.
   Engine(const ModelConfig&, const EngineOptions&);
 
   void initialise();  // weights drawn, moments zero
@@ -82,6 +85,8 @@ class Engine {
 
  private:
   Engine(const ModelConfig&, const EngineOptions&, bool dry);
+  void bind() { bind_parameters(model_, low_.view().empty() ? value_.device() : low_.view(), grad_); }
+  void round_weights();
   enum Part : int64_t { kToken, kTarget, kFirstKey, kPosition, kParts };
   View part_of(View tokens, Part part) const { return rows(tokens, part * options_.sequences, options_.sequences); }
   Batch batch(int64_t first, int64_t count) const;
@@ -97,6 +102,7 @@ class Engine {
   Mirror tokens_;     // kParts times S rows
   Buffer turned_by_;  // [S, T] in host memory, with positions of equal mean
   Mirror value_, m_, v_;
+  Buffer low_;  // value_ rounded, which a model in bf16 computes with
   Buffer grad_;
   std::unique_ptr<Workspace> workspace_;
   Mirror nll_, norm_;

@@ -47,13 +47,13 @@ void Generator::dry_run(Ctx& ctx, const Model& model, int64_t context) {
     for (KvCache& cache : caches) cache.length = cache.capacity();
   }
   const View ids = take({1, count}, DType::i32), position = take({1, count}, DType::i32);
-  model.decode(ctx, take({1, model.config.vocab}, dtype), {ids, {}, position, {}}, caches);
+  model.decode(ctx, take({1, model.config.vocab}, accumulator(dtype)), {ids, {}, position, {}}, caches);
 }
 
 Generator::Generator(Ctx& ctx, const Model& model, int64_t context) : ctx_(ctx), model_(model), context_(context) {
   const DType dtype = model.embedding.value.dtype;
   token_ = Mirror(ctx.device, {1, context}, DType::i32), position_ = Mirror(ctx.device, {1, context}, DType::i32);
-  logits_ = Mirror(ctx.device, {1, model.config.vocab}, dtype);
+  logits_ = Mirror(ctx.device, {1, model.config.vocab}, accumulator(dtype));
   for (const Block& block : model.blocks)
     caches_.push_back(model.add_cache(block, context, model.endless(), [&](Shape shape) {
       return memory_.emplace_back(ctx.device, shape, dtype).view();

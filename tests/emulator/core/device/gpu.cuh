@@ -75,6 +75,7 @@ T* dynamic_shared() {
   return reinterpret_cast<T*>(simt::dynamic_shared());
 }
 
+inline float to_float(bf16 v) { return static_cast<float>(v); }
 inline bf16 to_bf16(float v) { return bf16(v); }
 inline uint32_t pack_bf16(float low, float high) { return bf16(low).bits | uint32_t{bf16(high).bits} << 16; }
 

@@ -35,6 +35,7 @@ struct Settings {
     int64_t position_range = 0;  // of drawn positions
     Recompute recompute = Recompute::none;
     DType dtype = DType::f32;  // f32, f64, bf16
+    bool cuda_graph = false;
     std::string device = "cpu";
     int64_t threads = 0;  // 0: one for each core
   } train;

@@ -30,6 +30,22 @@ struct DeviceInfo {
 [[gnu::weak]] void destroy_stream(int device, void* stream);
 [[gnu::weak]] void synchronize(int device, void* stream);
 
+// A mark in a stream (cudaEvent_t): the host, or another stream, waits until what was put on the stream before it is
+// done.
+[[gnu::weak]] void* create_event(int device);
+[[gnu::weak]] void destroy_event(int device, void* event);
+[[gnu::weak]] void record_event(int device, void* stream, void* event);
+[[gnu::weak]] void wait_for_event(int device, void* stream, void* event);
+[[gnu::weak]] void synchronize_event(int device, void* event);
+
+// What is put on the stream after begin_recording is not run, but recorded; end_recording runs it as one CUDA graph.
+// `graph` is what it returned the last time, or null; where the new one differs in numbers and addresses only, it is
+// changed in place. discard_recording leaves the stream as it was before begin_recording.
+[[gnu::weak]] void begin_recording(int device, void* stream);
+[[gnu::weak]] void* end_recording(int device, void* stream, void* graph);
+[[gnu::weak]] void discard_recording(int device, void* stream);
+[[gnu::weak]] void destroy_graph(int device, void* graph);
+
 // Rows of bytes, in any direction between host and device. Returns before it is done, unless the host memory is not
 // pinned.
 struct CopyRows {

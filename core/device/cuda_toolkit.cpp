@@ -88,6 +88,64 @@ void cuda::synchronize(int device, void* stream) {
   check(cudaStreamSynchronize(native(stream)), "cudaStreamSynchronize", device);
 }
 
+void* cuda::create_event(int device) {
+  choose(device);
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate", device);
+  return event;
+}
+
+void cuda::destroy_event(int device, void* event) {
+  cudaSetDevice(device);
+  cudaEventDestroy(static_cast<cudaEvent_t>(event));
+}
+
+void cuda::record_event(int device, void* stream, void* event) {
+  check(cudaEventRecord(static_cast<cudaEvent_t>(event), native(stream)), "cudaEventRecord", device);
+}
+
+void cuda::wait_for_event(int device, void* stream, void* event) {
+  check(cudaStreamWaitEvent(native(stream), static_cast<cudaEvent_t>(event)), "cudaStreamWaitEvent", device);
+}
+
+void cuda::synchronize_event(int device, void* event) {
+  check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "cudaEventSynchronize", device);
+}
+
+void cuda::begin_recording(int device, void* stream) {
+  choose(device);
+  // Other threads may allocate meanwhile.
+  check(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture", device);
+}
+
+void* cuda::end_recording(int device, void* stream, void* graph) {
+  cudaGraph_t recorded = nullptr;
+  check(cudaStreamEndCapture(native(stream), &recorded), "cudaStreamEndCapture", device);
+  auto runnable = static_cast<cudaGraphExec_t>(graph);
+  cudaGraphExecUpdateResultInfo info{};
+  if (runnable && cudaGraphExecUpdate(runnable, recorded, &info) != cudaSuccess) {
+    cudaGetLastError();
+    cudaGraphExecDestroy(runnable);
+    runnable = nullptr;
+  }
+  const cudaError_t made = runnable ? cudaSuccess : cudaGraphInstantiate(&runnable, recorded, 0);
+  cudaGraphDestroy(recorded);
+  check(made, "cudaGraphInstantiate", device);
+  check(cudaGraphLaunch(runnable, native(stream)), "cudaGraphLaunch", device);
+  return runnable;
+}
+
+void cuda::discard_recording(int, void* stream) {
+  cudaGraph_t recorded = nullptr;
+  if (cudaStreamEndCapture(native(stream), &recorded) == cudaSuccess) cudaGraphDestroy(recorded);
+  cudaGetLastError();
+}
+
+void cuda::destroy_graph(int device, void* graph) {
+  cudaSetDevice(device);
+  cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
 void cuda::copy(int device, void* stream, const CopyRows& c) {
   const bool dense = c.rows == 1 || (c.to_stride == c.width && c.from_stride == c.width);
   if (dense)  // strides of copies in two dimensions are below 2 GB

@@ -29,9 +29,7 @@ void Mirror::upload(const Ctx& ctx) const {
 }
 
 void Mirror::download(const Ctx& ctx) const {
-  if (device().device.kind == Device::cpu) return;
-  copy(ctx, host(), device());
-  synchronize(ctx);
+  if (device().device.kind == Device::cuda) copy(ctx, host(), device());
 }
 
 }  // namespace rw

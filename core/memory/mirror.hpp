@@ -15,9 +15,10 @@ class Mirror {
   View device() const { return on_device_; }
   View host() const;
 
-  // On the CPU neither does anything. The host's half has to stay as it is until the stream was waited for.
+  // Put on the context's stream; on the CPU neither does anything. The host's half has to be left alone until the
+  // stream was waited for.
   void upload(const Ctx&) const;
-  void download(const Ctx&) const;  // waits
+  void download(const Ctx&) const;
 
  private:
   struct Release {

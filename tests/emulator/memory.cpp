@@ -9,7 +9,7 @@
 namespace rw {
 namespace {
 
-int the_stream;
+int the_stream, the_event, the_graph;
 
 std::byte* zeros(size_t bytes) {
   const size_t rounded = (bytes + kMemoryAlign - 1) / kMemoryAlign * kMemoryAlign;
@@ -33,6 +33,17 @@ void* cuda::create_stream(int) { return &the_stream; }
 void cuda::destroy_stream(int, void*) {}
 void cuda::synchronize(int, void*) {}
 void cuda::fill_zero(int, void*, std::byte* memory, size_t bytes) { std::memset(memory, 0, bytes); }
+
+void* cuda::create_event(int) { return &the_event; }
+void cuda::destroy_event(int, void*) {}
+void cuda::record_event(int, void*, void*) {}
+void cuda::wait_for_event(int, void*, void*) {}
+void cuda::synchronize_event(int, void*) {}
+
+void cuda::begin_recording(int, void*) {}
+void* cuda::end_recording(int, void*, void*) { return &the_graph; }
+void cuda::discard_recording(int, void*) {}
+void cuda::destroy_graph(int, void*) {}
 
 void cuda::copy(int, void*, const CopyRows& c) {
   for (size_t r = 0; r < c.rows; ++r)

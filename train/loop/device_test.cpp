@@ -138,6 +138,31 @@ TEST(Device, RefusesTypesThatItDoesNotComputeIn) {
   EXPECT_EQ(user_error_of([&] { on({}, in_bf16(v)); }).what, "the CPU does not train in bf16");
 }
 
+// With a step put on the queue while another is computed, one by one, and as graphs.
+TEST(Device, StepsAheadAndGraphsGiveTheSameBits) {
+  for (Variant v : {variants()[2], in_bf16(variants()[0]), variants()[7]}) {
+    Engine one_by_one = on(kCuda, v);
+    v.options.graph = true;
+    Engine ahead = on(kCuda, v);
+    const auto expected = train(one_by_one, 1, 4);
+    std::vector<double> got;
+    const auto wait = [&] {
+      const Engine::StepResult result = ahead.wait();
+      got.push_back(result.loss), got.push_back(result.grad_norm);
+    };
+    for (int64_t step = 1; step <= 4; ++step) {
+      fill_tokens(ahead, step);
+      ahead.launch(step, 0.01);
+      if (step > 1) wait();
+    }
+    EXPECT_TRUE(ahead.in_flight());
+    wait();
+    EXPECT_FALSE(ahead.in_flight());
+    EXPECT_EQ(got, expected) << v.name;
+    EXPECT_EQ(weights(ahead), weights(one_by_one)) << v.name;
+  }
+}
+
 TEST(Device, TwoRunsAreTheSame) {
   const Variant v = variants()[2];
   Engine a = on(kCuda, v), b = on(kCuda, v);

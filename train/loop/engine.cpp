@@ -63,10 +63,6 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   RW_CHECK(!ranged || o.position_range >= o.length, o.position_range, o.length);
   model_.prepare_positions(o.device, o.dtype, ranged ? o.position_range : o.length);
 
-  tokens_ = Mirror(o.device, {kParts * o.sequences, o.length}, DType::i32);
-  count_positions(part_of(tokens_.host(), kPosition), {});
-  if (o.draw_positions == PositionDraw::equal_mean) turned_by_ = Buffer({}, {o.sequences, o.length}, DType::f64);
-
   // The dry run: parameters at addresses that nobody may touch.
   Arena nowhere = Arena::measuring("parameters", o.device);
   const auto fake = [&](DType dtype) { return nowhere.take({layout_.elements}, dtype, "parameters"); };
@@ -74,7 +70,11 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const View norm = nowhere.take({1}, accumulator(o.dtype), "norm"), clip = nowhere.take({1}, norm.dtype, "clip");
   const View nll = nowhere.take({o.sequences * o.length}, accumulator(o.dtype), "nll");
   const View flat = nowhere.take({layout_.elements}, accumulator(o.dtype), "gradient");
-  const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { run_micro_batches(ctx, nll, 1, 1); },
+  // On a GPU a second step waits, with its tokens at hand, while one is computed.
+  for (int n = on_cpu ? 1 : 2; n > 0; --n) flights_.emplace_back(options_, nll, norm);
+  for (const Flight& flight : flights_) count_positions(part_of(flight.tokens.host(), kPosition), {});
+  next_ = flights_.data();
+  const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { run_micro_batches(ctx, *next_, nll, 1); },
                                             [&](Ctx& ctx) { clip_factor(ctx, norm, clip, flat, o.clip); },
                                             [&](Ctx& ctx) { Evaluator::dry_run(ctx, model_, o.micro_batch, o.length); },
                                             [&](Ctx& ctx) { Generator::dry_run(ctx, model_, o.length); }};
@@ -87,8 +87,9 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
            .moments = 2 * elements * size_of(accumulator(o.dtype)),
            .activations = sizes.saved,
            .scratch = sizes.scratch,
-           .tokens = static_cast<size_t>(tokens_.device().shape.elements()) * size_of(DType::i32) +
-                     static_cast<size_t>(turned_by_.view().shape.elements()) * size_of(DType::f64)};
+           .tokens =
+               flights_.size() * (static_cast<size_t>(next_->tokens.device().shape.elements()) * size_of(DType::i32) +
+                                  static_cast<size_t>(next_->turned_by.view().shape.elements()) * size_of(DType::f64))};
   if (dry) return;
 
   for (Mirror* part : {&value_, &m_, &v_}) *part = Mirror(o.device, {layout_.elements}, accumulator(o.dtype));
@@ -96,8 +97,17 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   grad_ = Buffer(o.device, {layout_.elements}, accumulator(o.dtype));
   bind();
   workspace_ = std::make_unique<Workspace>(o.device, sizes);
-  nll_ = Mirror(o.device, nll.shape, nll.dtype);
-  norm_ = Mirror(o.device, {1}, norm.dtype), clip_ = Buffer(o.device, {1}, norm.dtype);
+  uploads_ = OwnStream(o.device), recording_ = Recording(o.device);
+  clip_ = Buffer(o.device, {1}, norm.dtype);
+}
+
+Engine::Flight::Flight(const EngineOptions& o, View nll_, View norm_)
+    : tokens(o.device, {kParts * o.sequences, o.length}, DType::i32),
+      nll(o.device, nll_.shape, nll_.dtype),
+      norm(o.device, norm_.shape, norm_.dtype),
+      uploaded(o.device),
+      done(o.device) {
+  if (o.draw_positions == PositionDraw::equal_mean) turned_by = Buffer({}, {o.sequences, o.length}, DType::f64);
 }
 
 Engine::Engine(const ModelConfig& config, const EngineOptions& options) : Engine(config, options, false) {}
@@ -120,6 +130,7 @@ void Engine::initialise() {
 
 void Engine::pull_state() const {
   for (const Mirror* part : {&value_, &m_, &v_}) part->download(workspace_->ctx);
+  synchronize(workspace_->ctx);
 }
 
 void Engine::push_state() {
@@ -149,68 +160,98 @@ std::vector<StateTensor> Engine::state() {
   return out;
 }
 
-Batch Engine::batch(int64_t first_row, int64_t count) const {
-  const auto part = [&](Part p) { return rows(part_of(tokens_.device(), p), first_row, count); };
-  const View turned_by = turned_by_.view().empty() ? View{} : rows(turned_by_.view(), first_row, count);
-  return {part(kToken), part(kTarget), part(kPosition), options_.documents ? part(kFirstKey) : View{}, turned_by};
+Batch Engine::batch(const Flight& flight, int64_t first_row, int64_t count) const {
+  const auto part = [&](Part p) { return rows(part_of(flight.tokens.device(), p), first_row, count); };
+  const View drawn = flight.turned_by.view();
+  return {part(kToken), part(kTarget), part(kPosition), options_.documents ? part(kFirstKey) : View{},
+          drawn.empty() ? drawn : rows(drawn, first_row, count)};
 }
 
-void Engine::set_positions(int64_t step) {
-  const View position = part_of(tokens_.host(), kPosition);
-  if (options_.documents && model_.config.rotary()) count_positions(position, first_key());
+void Engine::set_positions(const Flight& flight) const {
+  const View position = part_of(flight.tokens.host(), kPosition);
+  if (options_.documents && model_.config.rotary()) count_positions(position, part_of(flight.tokens.host(), kFirstKey));
   const PositionDraw kind = options_.draw_positions;
   const auto length = static_cast<size_t>(options_.length);
   for (int64_t r = 0; kind != PositionDraw::none && r < options_.sequences; ++r) {
-    const DrawKey key{.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(r)};
+    const DrawKey key{
+        .seed = options_.seed, .step = static_cast<uint32_t>(flight.step), .sample = static_cast<uint32_t>(r)};
     if (kind == PositionDraw::equal_mean)
-      draw_equal_mean({turned_by_.view().as<double>()[r], length}, key);
+      draw_equal_mean({flight.turned_by.view().as<double>()[r], length}, key);
     else
       draw_positions({position.as<int32_t>()[r], length}, kind, options_.position_range, key);
   }
 }
 
-void Engine::run_micro_batches(Ctx& ctx, View nll, int64_t step, double scale) {
+void Engine::run_micro_batches(Ctx& ctx, const Flight& flight, View nll, double scale) const {
   const int64_t length = options_.length;
   const View by_sequence = reshape(nll, {options_.sequences, length});
   for (int64_t at = 0; at < options_.sequences; at += options_.micro_batch) {
     const int64_t count = std::min(options_.micro_batch, options_.sequences - at);
     const Draws draws{
         .dropout = model_.config.dropout,
-        .key = {.seed = options_.seed, .step = static_cast<uint32_t>(step), .sample = static_cast<uint32_t>(at)}};
-    model_.forward_backward(ctx, reshape(rows(by_sequence, at, count), {count * length}), batch(at, count), draws,
-                            scale, at == 0 ? Grad::overwrite : Grad::accumulate, options_.recompute);
+        .key = {
+            .seed = options_.seed, .step = static_cast<uint32_t>(flight.step), .sample = static_cast<uint32_t>(at)}};
+    model_.forward_backward(ctx, reshape(rows(by_sequence, at, count), {count * length}), batch(flight, at, count),
+                            draws, scale, at == 0 ? Grad::overwrite : Grad::accumulate, options_.recompute);
   }
 }
 
-Engine::StepResult Engine::step(int64_t step, double lr) {
-  Ctx& ctx = workspace_->ctx;
-  StepResult result;
-  result.targets = count_targets(target());
-  if (result.targets == 0) return result;
-  set_positions(step);
-  tokens_.upload(ctx);
-  run_micro_batches(ctx, nll_.device(), step, 1.0 / static_cast<double>(result.targets));
+// All that the device does for a step.
+void Engine::compute(Ctx& ctx, const Flight& flight) const {
+  run_micro_batches(ctx, flight, flight.nll.device(), 1.0 / static_cast<double>(flight.result.targets));
   for (const ParamRange& range : ranges_.frozen) fill_zero(ctx, range_of(grad_.view(), range, {range.count}));
-  clip_factor(ctx, norm_.device(), clip_, grad_, options_.clip);
-  nll_.download(ctx), norm_.download(ctx);
-  result.loss = sum(nll_.host()) / static_cast<double>(result.targets);
-  result.grad_norm = first(norm_.host());
-  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(step, result.loss);
-  stepped_ = true;
+  clip_factor(ctx, flight.norm.device(), clip_, grad_, options_.clip);
   for (const ParamRange& run : ranges_.trained) {
     const auto part = [&](View flat) { return flat.empty() ? flat : range_of(flat, run, {run.count}); };
     adamw(ctx, part(value_.device()), part(low_), part(m_.device()), part(v_.device()), part(grad_), clip_,
-          {.lr = lr,
+          {.lr = flight.result.lr,
            .beta1 = options_.beta1,
            .beta2 = options_.beta2,
            .eps = options_.eps,
            .weight_decay = run.decay ? options_.weight_decay : 0,
-           .step = step});
+           .step = flight.step});
   }
+  flight.nll.download(ctx), flight.norm.download(ctx);
+}
+
+void Engine::launch(int64_t step, double lr) {
+  RW_CHECK(flying_.size() < flights_.size(), flying_.size());
+  Ctx& ctx = workspace_->ctx;
+  Flight& flight = *next_;
+  flight.step = step;
+  flight.result = {.targets = count_targets(target()), .lr = lr};
+  if (flight.result.targets > 0) {
+    set_positions(flight);
+    Ctx beside = ctx;
+    beside.stream = uploads_.get();
+    flight.tokens.upload(beside);
+    flight.uploaded.record(beside.stream), flight.uploaded.hold_back(ctx.stream);
+    const bool records = options_.graph && warm_ && options_.draw_positions != PositionDraw::equal_mean;
+    if (records)
+      recording_.run(ctx.stream, [&] { compute(ctx, flight); });
+    else
+      compute(ctx, flight);
+    flight.done.record(ctx.stream);
+    warm_ = stepped_ = true;
+  }
+  flying_.push_back(&flight);
+  next_ = &flights_[static_cast<size_t>(next_ - flights_.data() + 1) % flights_.size()];
+}
+
+Engine::StepResult Engine::wait() {
+  RW_CHECK(in_flight());
+  Flight& flight = *flying_.front();
+  flying_.pop_front();
+  StepResult& result = flight.result;
+  if (result.targets == 0) return result;
+  flight.done.synchronize();
+  result.loss = sum(flight.nll.host()) / static_cast<double>(result.targets);
+  result.grad_norm = first(flight.norm.host());
+  if (!std::isfinite(result.loss) || !std::isfinite(result.grad_norm)) report_non_finite(flight);
   return result;
 }
 
-void Engine::report_non_finite(int64_t step, double loss) {
+void Engine::report_non_finite(const Flight& flight) {
   const Ctx& ctx = workspace_->ctx;
   std::string where = "the loss";
   const auto search = [&](const char* what, auto view_of) {
@@ -229,10 +270,10 @@ void Engine::report_non_finite(int64_t step, double loss) {
   if (!search("weight ", [](const Param& p) { return p.value; }))
     search("gradient of ", [](const Param& p) { return p.grad; });
   std::ostringstream text;
-  text << "not finite at step " << step << ": " << where << " (loss " << loss << ")";
-  throw UserError(
-      Exit::non_finite, text.str(),
-      "nothing was updated; the last checkpoint is intact\ntry a smaller --lr, a longer --warmup, or --clip 1");
+  text << "not finite at step " << flight.step << ": " << where << " (loss " << flight.result.loss << ")";
+  const std::string updated = std::isfinite(flight.result.grad_norm) ? "" : "nothing was updated; ";
+  throw UserError(Exit::non_finite, text.str(),
+                  updated + "the last checkpoint is intact\ntry a smaller --lr, a longer --warmup, or --clip 1");
 }
 
 }  // namespace rw

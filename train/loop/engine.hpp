@@ -10,6 +10,7 @@
 // In bf16 the model computes with weights that are rounded after every step; those that learn, and are saved, are f32,
 // as are gradients and moments.
 #pragma once
+#include <deque>
 #include <limits>
 #include <memory>
 
@@ -36,6 +37,7 @@ struct EngineOptions {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0, clip = 0;
   uint64_t seed = 1;
   std::string freeze = {};  // patterns for the names of tensors that are not trained
+  bool graph = false;       // on a GPU: steps run as CUDA graphs, but for positions of equal mean
 };
 
 // Bytes, by what they are for.
@@ -64,20 +66,28 @@ class Engine {
   const MemoryPlan& memory() const { return plan_; }
   const TrainedRanges& ranges() const { return ranges_; }
 
-  // To be filled by the caller before step(): i32 [S, T], in host memory.
-  View token() const { return part_of(tokens_.host(), kToken); }
-  View target() const { return part_of(tokens_.host(), kTarget); }
-  View first_key() const { return part_of(tokens_.host(), kFirstKey); }
+  // To be filled by the caller before a step: i32 [S, T], in host memory. Each step has its own.
+  View token() const { return part_of(next_->tokens.host(), kToken); }
+  View target() const { return part_of(next_->tokens.host(), kTarget); }
+  View first_key() const { return part_of(next_->tokens.host(), kFirstKey); }
 
   struct StepResult {
     double loss = std::numeric_limits<double>::quiet_NaN();  // nats per target
     double grad_norm = 0;
     int64_t targets = 0;
+    double lr = 0;
   };
-  // `step` counts from 1. With no target at all there is nothing to learn: nothing is updated, not even by weight
-  // decay, and loss is NaN; a micro-batch without one adds nothing. Throws UserError(Exit::non_finite), naming the
-  // first bad tensor, before anything is updated.
-  StepResult step(int64_t step, double lr);
+  // Puts a step on the device's queue, behind at most one other, and does not wait for it. `step` counts from 1. With
+  // no target at all there is nothing to learn: nothing is updated, not even by weight decay, and loss is NaN; a
+  // micro-batch without one adds nothing. A step whose gradient is not finite updates nothing.
+  void launch(int64_t step, double lr);
+  bool in_flight() const { return !flying_.empty(); }
+  // Waits for the step that was launched first. Throws UserError(Exit::non_finite), naming the first bad tensor.
+  StepResult wait();
+  StepResult step(int64_t step, double lr) {
+    launch(step, lr);
+    return wait();
+  }
 
   // Where evaluations and samples are computed too: large enough for an Evaluator with micro_batch rows of T tokens and
   // for a Generator of T tokens.
@@ -88,25 +98,40 @@ class Engine {
   void bind() { bind_parameters(model_, low_.view().empty() ? value_.device() : low_.view(), grad_); }
   void round_weights();
   enum Part : int64_t { kToken, kTarget, kFirstKey, kPosition, kParts };
+
+  // What belongs to one step; two of them may be on their way.
+  struct Flight {
+    Flight(const EngineOptions&, View nll, View norm);
+    Mirror tokens;     // kParts times S rows
+    Buffer turned_by;  // [S, T] in host memory, with positions of equal mean
+    Mirror nll, norm;
+    Event uploaded, done;
+    int64_t step = 0;
+    StepResult result;
+  };
   View part_of(View tokens, Part part) const { return rows(tokens, part * options_.sequences, options_.sequences); }
-  Batch batch(int64_t first, int64_t count) const;
-  void set_positions(int64_t step);
-  void run_micro_batches(Ctx&, View nll, int64_t step, double scale);
-  [[noreturn]] void report_non_finite(int64_t step, double loss);
+  Batch batch(const Flight&, int64_t first, int64_t count) const;
+  void set_positions(const Flight&) const;
+  void run_micro_batches(Ctx&, const Flight&, View nll, double scale) const;
+  void compute(Ctx&, const Flight&) const;
+  [[noreturn]] void report_non_finite(const Flight&);
 
   EngineOptions options_;
   Model model_;
   ParamLayout layout_;
   TrainedRanges ranges_;
   MemoryPlan plan_;
-  Mirror tokens_;     // kParts times S rows
-  Buffer turned_by_;  // [S, T] in host memory, with positions of equal mean
   Mirror value_, m_, v_;
   Buffer low_;  // value_ rounded, which a model in bf16 computes with
   Buffer grad_;
   std::unique_ptr<Workspace> workspace_;
-  Mirror nll_, norm_;
+  OwnStream uploads_;  // beside the steps
+  std::vector<Flight> flights_;
+  Flight* next_ = nullptr;      // the one to be filled
+  std::deque<Flight*> flying_;  // launched, in this order
   Buffer clip_;
+  Recording recording_;
+  bool warm_ = false;     // a step was computed: what later ones find there is made
   bool stepped_ = false;  // the moments are no longer zero
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 #include <numbers>
 
+#include "core/device/copy.hpp"
 #include "layers/loss/linear_cross_entropy.hpp"
 
 namespace rw {
@@ -43,6 +44,7 @@ Evaluation Evaluator::run(const EvaluationWindows& windows, bool doc_mask,
     for (const Mirror* m : {&token_, &target_, &first_key_, &position_}) m->upload(ctx_);
     model_.evaluate(ctx_, nll_.device(), batch);
     nll_.download(ctx_);
+    synchronize(ctx_);
     visit_dtype<double, float>(nll_.host().dtype, [&]<class T>() {
       for (size_t i = 0; i < fill.targets.size(); ++i) {
         if (fill.targets[i] == kIgnore) continue;

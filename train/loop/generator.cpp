@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/device/copy.hpp"
+
 namespace rw {
 namespace {
 
@@ -79,7 +81,10 @@ std::span<const double> Generator::append(std::span<const int32_t> ids) {
 
 std::span<const double> Generator::append_without_end(std::span<const int32_t> ids) {
   const auto most = static_cast<size_t>(most_at_once(caches_.front(), context_));
-  for (; ids.size() > most; ids = ids.subspan(most)) feed(ids.first(most));
+  for (; ids.size() > most; ids = ids.subspan(most)) {
+    feed(ids.first(most));
+    synchronize(ctx_);  // before the host's ids are others
+  }
   feed(ids);
   return result();
 }
@@ -99,6 +104,7 @@ void Generator::feed(std::span<const int32_t> ids) {
 std::span<const double> Generator::result() {
   result_.resize(static_cast<size_t>(model_.config.vocab));
   logits_.download(ctx_);
+  synchronize(ctx_);
   visit_dtype<double, float>(logits_.host().dtype, [&]<class T>() {
     std::copy_n(logits_.host().as<T>().data, result_.size(), result_.begin());
   });

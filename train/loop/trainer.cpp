@@ -43,9 +43,9 @@ void Trainer::fill(int64_t step) {
   fill_batch(data_.train, sampler_, static_cast<uint64_t>(step * o.sequences), settings_.settings.data.doc_mask, batch);
 }
 
-double Trainer::next_learning_rate() {
+double Trainer::learning_rate_at(int64_t step) {
   const Schedule schedule = schedule_of(settings_.settings, total_);
-  if (!timed_) return learning_rate(schedule, step_ + 1);
+  if (!timed_) return learning_rate(schedule, step);
   timed_->begin_step();
   return timed_->learning_rate(schedule);
 }
@@ -57,7 +57,7 @@ int64_t Trainer::asked_save() const {
 
 bool Trainer::interval_over(int64_t asked) const {
   if (timed_ && asked == 0) return timed_->passed_tenth() || step_ == total_;
-  return due(interval(asked));
+  return due(interval(asked), step_);
 }
 
 bool Trainer::evaluation_due() const {
@@ -71,12 +71,24 @@ void Trainer::show_length() {
   progress_->length(total_, evaluator_ ? interval(asked_eval()) : 0, interval(asked_save()));
 }
 
-void Trainer::train_step() {
+// In a given time anything may be due after any step.
+bool Trainer::pauses_after(int64_t step) const {
+  return timed_ || step >= std::min(last_, total_) || due(interval(asked_save()), step) ||
+         (evaluator_ && due(interval(asked_eval()), step));
+}
+
+void Trainer::launch(int64_t step) {
+  fill(step - 1);
+  engine_.launch(step, learning_rate_at(step));
+  launched_ = step;
+}
+
+void Trainer::train_step(bool ahead) {
   const double start = options_.clock();
   const EngineOptions& o = engine_.options();
-  fill(step_);
-  const double lr = next_learning_rate();
-  const Engine::StepResult result = engine_.step(step_ + 1, lr);
+  if (!engine_.in_flight()) launch(step_ + 1);
+  if (ahead && o.device.kind == Device::cuda && !pauses_after(launched_)) launch(launched_ + 1);
+  const Engine::StepResult result = engine_.wait();
   ++step_;
   if (result.targets > 0) ema_ = std::isnan(ema_) ? result.loss : ema_ + kEmaShare * (result.loss - ema_);
   const double took = options_.clock() - start;
@@ -93,7 +105,7 @@ void Trainer::train_step() {
              .step_tokens = static_cast<double>(per_step),
              .loss = result.loss,
              .ema = ema_,
-             .lr = lr,
+             .lr = result.lr,
              .grad_norm = result.grad_norm,
              .memory = resident_memory()};
   progress_->step(report_);
@@ -114,20 +126,23 @@ TrainingResult Trainer::run() {
 
 TrainingResult Trainer::run_steps(std::string& stopped_by) {
   const StopSignals signals;
-  const int64_t first = step_;
   const Settings& s = settings_.settings;
   if (s.train.time > 0) timed_.emplace(s.train.time, s.optimizer.warmup, step_, elapsed(), total_, position_);
+  if (options_.stop_after > 0) last_ = step_ + options_.stop_after;
+  RunFolder::Request request = RunFolder::Request::none;
+  int signal = 0;
   bool stop = false;
   while (step_ < total_ && !stop) {
-    train_step();
-    const RunFolder::Request request = folder_.requested();
-    const int signal = interrupted();
-    stop = signal != 0 || request == RunFolder::Request::stop ||
-           (options_.stop_after > 0 && step_ - first >= options_.stop_after);
+    train_step(signal == 0 && request == RunFolder::Request::none);
+    request = folder_.requested();
+    signal = interrupted();
+    const bool pause = !engine_.in_flight();  // else what is asked for comes after the step that is on its way
+    stop = pause && (signal != 0 || request == RunFolder::Request::stop || step_ == last_);
     const double after_step = options_.clock();
     const bool evaluates = evaluation_due();
-    const bool saves = stop || step_ == total_ || interval_over(asked_save()) || request != RunFolder::Request::none;
-    if (evaluates || due(s.run.log_every)) report_step();
+    const bool saves =
+        stop || step_ == total_ || interval_over(asked_save()) || (pause && request != RunFolder::Request::none);
+    if (evaluates || due(s.run.log_every, step_)) report_step();
     if (evaluates) try_evaluation();
     append_metrics();
     if (saves) save();
@@ -135,7 +150,7 @@ TrainingResult Trainer::run_steps(std::string& stopped_by) {
       reserve_ = options_.clock() - after_step;
       evaluating_ += reserve_;
     }
-    if (request != RunFolder::Request::none) folder_.honoured();
+    if (pause && request != RunFolder::Request::none) folder_.honoured();
     if (stop && step_ < total_) {
       stopped_by = signal ? signal_name(signal) : request == RunFolder::Request::stop ? "STOP" : "its limit of steps";
       progress_->note("stopped  by " + stopped_by + ", everything is saved");

@@ -25,7 +25,8 @@ EngineOptions engine_options(const Settings& s) {
           .weight_decay = s.optimizer.weight_decay,
           .clip = s.optimizer.clip,
           .seed = static_cast<uint64_t>(s.train.seed),
-          .freeze = s.optimizer.freeze};
+          .freeze = s.optimizer.freeze,
+          .graph = s.train.cuda_graph};
 }
 
 TrainingData TrainingData::open(Settings& settings, const CheckpointMeta* run) {

@@ -143,7 +143,7 @@ void visit_settings(Settings& s, const std::function<void(const Setting&, Field)
   f({"dtype", train, choice, "of weights and activations; bf16, on a GPU, learns f32 weights and rounds them"},
     rw::choice(t.dtype, {{"f32", DType::f32}, {"f64", DType::f64}, {"bf16", DType::bf16}}));
   f({"device", train, text, "where it runs: cpu, cuda, cuda:1, or auto", {}, kResume}, &t.device);
-  f({"cuda_graph", train, boolean, "on a GPU, steps run as one CUDA graph each: the same numbers", {}, kResume},
+  f({"cuda_graph", train, flag, "on a GPU, steps run as one CUDA graph each: the same numbers", {}, kResume},
     &t.cuda_graph);
   f({"threads", train, integer, "0: one for each core", {}, kResume}, &t.threads);
 

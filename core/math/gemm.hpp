@@ -23,6 +23,8 @@ void gemm_nt(Ctx&, View c, CView a, CView b, CView bias, Grad store);
 void gemm_nn(Ctx&, View c, CView a, CView b, Grad store);
 void gemm_tn(Ctx&, View c, CView a, CView b, Grad store);
 
+inline constexpr size_t kGemmWorkspace = 32 << 20;  // bytes of a GPU that all its products share
+
 using GemmNt = Twin<decltype(gemm_nt)>;
 using GemmNn = Twin<decltype(gemm_nn)>;
 using GemmTn = Twin<decltype(gemm_tn)>;

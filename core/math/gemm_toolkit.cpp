@@ -90,7 +90,7 @@ struct Plan {
 // Of one device, whose products all go to one stream: they share the workspace. Taking that first makes the device
 // current, which is the one that a new handle is for. Nothing is destroyed: when the process ends CUDA may go before.
 struct OnDevice {
-  OnDevice(Device device, const Check& check) : workspace(device, 32 << 20) {
+  OnDevice(Device device, const Check& check) : workspace(device, kGemmWorkspace) {
     const CublasLt& lt = CublasLt::get();
     check(lt.cublasLtCreate(&handle));
     check(lt.cublasLtMatmulPreferenceCreate(&preference));

@@ -35,8 +35,8 @@ struct Products {
 Products our_products();
 Check check_products(const Products& products);  // f32 against f64, within the bound of rounding
 
-// Two steps of a small model, with a given factor on the learning rate: f32 and f64 agree, and the loss falls.
-Check check_training(double factor = 1, Device = {});
-Check check_gpu();  // the first CUDA device: what it is, and check_training on it
+// Two steps of a small model, with a given factor on the learning rate: they agree with f64, and the loss falls.
+Check check_training(double factor = 1, Device = {}, DType = DType::f32);
+Check check_gpu();  // the first CUDA device: what it is, and check_training on it in f32 and bf16
 
 }  // namespace rw::doctor

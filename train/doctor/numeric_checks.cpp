@@ -13,7 +13,13 @@ namespace {
 
 constexpr const char* kAdvice =
     "the instruction set or a library computes wrongly here: try ROPEWALK_ISA=avx2, and report this";
-constexpr double kLossTolerance = 1e-5, kNormTolerance = 1e-4;  // f32 against f64, relative
+// Against f64, relative.
+struct Tolerance {
+  double loss, norm;
+};
+constexpr Tolerance tolerance_of(DType dtype) {
+  return dtype == DType::bf16 ? Tolerance{0.01, 0.1} : Tolerance{1e-5, 1e-4};
+}
 
 // Values in [-1, 1) that f32 holds exactly.
 double value_at(int64_t i, uint64_t seed) {
@@ -75,7 +81,7 @@ Check check_products(const Products& products) {
   return {Check::State::wrong, "arithmetic", text, kAdvice, Exit::internal};
 }
 
-Check check_training(double factor, Device device) {
+Check check_training(double factor, Device device, DType dtype) {
   const ModelConfig config{.vocab = 61,
                            .layers = 2,
                            .width = 32,
@@ -88,25 +94,29 @@ Check check_training(double factor, Device device) {
   struct Result {
     Engine::StepResult first, second;
   };
-  const auto train = [&](Device on, DType dtype) {
-    Engine engine(config, {.device = on, .dtype = dtype, .sequences = 4, .micro_batch = 2, .length = 16, .clip = 1});
+  const auto train = [&](Device on, DType in) {
+    Engine engine(config, {.device = on, .dtype = in, .sequences = 4, .micro_batch = 2, .length = 16, .clip = 1});
     engine.initialise();
-    for (int64_t i = 0; i < engine.token().shape.elements(); ++i) {
-      engine.token().as<int32_t>().data[i] = static_cast<int32_t>(i * i % config.vocab);
-      engine.target().as<int32_t>().data[i] = static_cast<int32_t>((i + 1) * (i + 1) % config.vocab);
-      engine.first_key().as<int32_t>().data[i] = 0;
-    }
-    const Engine::StepResult first = engine.step(1, 0.01 * factor);
-    return Result{first, engine.step(2, 0.01 * factor)};
+    const auto step = [&](int64_t number) {
+      for (int64_t i = 0; i < engine.token().shape.elements(); ++i) {
+        engine.token().as<int32_t>().data[i] = static_cast<int32_t>(i * i % config.vocab);
+        engine.target().as<int32_t>().data[i] = static_cast<int32_t>((i + 1) * (i + 1) % config.vocab);
+        engine.first_key().as<int32_t>().data[i] = 0;
+      }
+      return engine.step(number, 0.01 * factor);
+    };
+    const Engine::StepResult first = step(1);
+    return Result{first, step(2)};
   };
-  const Result narrow = train(device, DType::f32), wide = train({}, DType::f64);
+  const Result narrow = train(device, dtype), wide = train({}, DType::f64);
+  const Tolerance near = tolerance_of(dtype);
   const auto differ = [](double a, double b, double tolerance) {
     return !(std::abs(a - b) <= tolerance * std::abs(b));
   };
   char text[160];
-  const bool same = !differ(narrow.first.loss, wide.first.loss, kLossTolerance) &&
-                    !differ(narrow.first.grad_norm, wide.first.grad_norm, kNormTolerance) &&
-                    !differ(narrow.second.loss, wide.second.loss, kNormTolerance);
+  const bool same = !differ(narrow.first.loss, wide.first.loss, near.loss) &&
+                    !differ(narrow.first.grad_norm, wide.first.grad_norm, near.norm) &&
+                    !differ(narrow.second.loss, wide.second.loss, near.norm);
   if (same && wide.second.loss < wide.first.loss) {
     std::snprintf(text, sizeof text, "one step lowers a loss from %.3f to %.3f, as in double precision",
                   narrow.first.loss, narrow.second.loss);

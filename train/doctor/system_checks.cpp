@@ -172,6 +172,13 @@ Check check_gpu() {
     const ChosenDevice chosen = choose_device("auto");
     if (!chosen.why_cpu.empty()) return Check{State::absent, "GPU", "training is on the CPU: " + chosen.why_cpu, {}};
     Check check = check_training(1, chosen.device);
+    if (check.state == State::ok) {
+      const Check in_bf16 = check_training(1, chosen.device, DType::bf16);
+      if (in_bf16.state == State::ok)
+        check.text += ", in bf16 too";
+      else
+        check = in_bf16;
+    }
     check.name = "GPU", check.text = describe(chosen.device) + ": " + check.text;
     return check;
   });

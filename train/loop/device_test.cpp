@@ -2,12 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/device/copy.hpp"
 #include "core/device/cuda.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
+#include "train/doctor/checks.hpp"
 #include "train/loop/engine.hpp"
 #include "train/loop/evaluator.hpp"
 #include "train/loop/generator.hpp"
+#include "train/loop/machine.hpp"
 
 namespace rw::test {
 namespace {
@@ -129,6 +132,22 @@ TEST(Device, ARunInBf16GoesOnWithTheSameBits) {
   second.push_state();
   EXPECT_EQ(train(first, 4, 6), train(second, 4, 6));
   EXPECT_EQ(weights(first), weights(second));
+}
+
+TEST(Device, PassesTheDoctorsChecks) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    EXPECT_EQ(doctor::check_training(1, kCuda, dtype).state, doctor::Check::State::ok) << dtype;
+    EXPECT_EQ(doctor::check_training(0, kCuda, dtype).state, doctor::Check::State::wrong) << dtype;
+  }
+}
+
+// The table of what is needed, and what would fit; before anything is allocated.
+TEST(Device, SaysWhatNeedsMoreMemoryThanThereIs) {
+  EXPECT_NO_THROW(check_memory(size_t{1} << 30, "", kCuda));
+  const auto error = user_error_of([] { check_memory((size_t{1} << 30) + 1, "--micro-batch 2 would fit", kCuda); });
+  EXPECT_EQ(error.code, Exit::memory);
+  EXPECT_EQ(error.what, "needs 1.1 GB, 1.1 GB are free on cuda:0, emulator, 1 GiB");
+  EXPECT_EQ(error.advice, "--micro-batch 2 would fit");
 }
 
 TEST(Device, RefusesTypesThatItDoesNotComputeIn) {

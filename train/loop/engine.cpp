@@ -4,6 +4,7 @@
 
 #include "core/base/user_error.hpp"
 #include "core/device/copy.hpp"
+#include "core/math/gemm.hpp"
 #include "layers/loss/linear_cross_entropy.hpp"
 #include "optim/adamw.hpp"
 #include "optim/clip.hpp"
@@ -87,6 +88,7 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
            .moments = 2 * elements * size_of(accumulator(o.dtype)),
            .activations = sizes.saved,
            .scratch = sizes.scratch,
+           .workspace = on_cpu ? 0 : kGemmWorkspace,
            .tokens =
                flights_.size() * (static_cast<size_t>(next_->tokens.device().shape.elements()) * size_of(DType::i32) +
                                   static_cast<size_t>(next_->turned_by.view().shape.elements()) * size_of(DType::f64))};

@@ -42,8 +42,8 @@ struct EngineOptions {
 
 // Bytes, by what they are for.
 struct MemoryPlan {
-  size_t weights = 0, gradients = 0, moments = 0, activations = 0, scratch = 0, tokens = 0;
-  size_t total() const { return weights + gradients + moments + activations + scratch + tokens; }
+  size_t weights = 0, gradients = 0, moments = 0, activations = 0, scratch = 0, workspace = 0, tokens = 0;
+  size_t total() const { return weights + gradients + moments + activations + scratch + workspace + tokens; }
 };
 
 class Engine {

@@ -29,7 +29,7 @@ struct Category {
 };
 constexpr Category kCategories[] = {{"weights", &MemoryPlan::weights}, {"gradients", &MemoryPlan::gradients},
                                     {"moments", &MemoryPlan::moments}, {"activations", &MemoryPlan::activations},
-                                    {"scratch", &MemoryPlan::scratch}, {"tokens", &MemoryPlan::tokens}};
+                                    {"scratch", &MemoryPlan::scratch}, {"workspace", &MemoryPlan::workspace}, {"tokens", &MemoryPlan::tokens}};
 
 }  // namespace
 
@@ -45,15 +45,15 @@ std::string processor_name() {
 }
 
 double total_memory() { return proc_value("/proc/meminfo", "MemTotal", std::numeric_limits<double>::infinity()); }
-double available_memory() {
+double available_memory(Device device) {
+  if (device.kind == Device::cuda) return static_cast<double>(cuda::device_info(device.index).free);
   return proc_value("/proc/meminfo", "MemAvailable", std::numeric_limits<double>::infinity());
 }
 double resident_memory() { return proc_value("/proc/self/status", "VmRSS", std::numeric_limits<double>::quiet_NaN()); }
 
 void check_memory(size_t bytes, const std::string& advice, Device device) {
   const bool gpu = device.kind == Device::cuda;
-  const double needed = static_cast<double>(bytes);
-  const double available = gpu ? static_cast<double>(cuda::device_info(device.index).free) : available_memory();
+  const double needed = static_cast<double>(bytes), available = available_memory(device);
   if (needed <= available) return;
   throw UserError(Exit::memory,
                   "needs " + bytes_text(needed) + ", " + bytes_text(available) + " are free" +
@@ -70,11 +70,11 @@ std::string bytes_text(double bytes) {
   return text;
 }
 
-std::string memory_line(const MemoryPlan& plan) {
+std::string memory_line(const MemoryPlan& plan, double available) {
   std::string text;
   for (const auto& [name, bytes] : kCategories)
     text += (text.empty() ? "" : " · ") + std::string(name) + ' ' + bytes_text(static_cast<double>(plan.*bytes));
-  return text + " · total " + bytes_text(static_cast<double>(plan.total())) + " of " + bytes_text(available_memory());
+  return text + " · total " + bytes_text(static_cast<double>(plan.total())) + " of " + bytes_text(available);
 }
 
 std::string memory_table(const MemoryPlan& plan) {

@@ -50,7 +50,10 @@ void Trainer::introduce(const char* verb) {
        << (o.sequences + o.micro_batch - 1) / o.micro_batch << " micro-batches · " << (s.train.time > 0 ? "about " : "")
        << total_ << " steps · " << std::fixed << std::setprecision(1)
        << sampler_.epochs(0, static_cast<uint64_t>(total_ * o.sequences)) << " epochs";
-  text << "\nmemory   " << memory_line(engine_.memory());
+  const bool on_cpu = o.device.kind == Device::cpu;
+  // On a device the plan is taken already.
+  const double taken = on_cpu ? 0 : static_cast<double>(engine_.memory().total());
+  text << "\nmemory   " << memory_line(engine_.memory(), available_memory(o.device) + taken);
   if (!folder_.moved_aside().empty()) text << "\nan earlier run is now " << folder_.moved_aside().string();
   progress_->note(text.str());
   for (const std::string& line : position_advice(engine_.model().config, o.length)) progress_->warning(line);

@@ -22,17 +22,28 @@ void use_threads(const Settings& s) {
   if (s.train.threads > 0) set_threads(static_cast<int>(s.train.threads));
 }
 
+// How the same model can be trained in so much memory: with the largest part of the micro-batch, rather than with more
+// computation.
+std::string what_fits(const ModelConfig& model, EngineOptions options, double available) {
+  const int64_t asked = options.micro_batch;
+  for (const Recompute recompute : {options.recompute, Recompute::block}) {
+    options.recompute = recompute;
+    for (options.micro_batch = asked; options.micro_batch > 0; options.micro_batch /= 2)
+      if (static_cast<double>(Engine::plan(model, options).total()) <= available)
+        return "--micro-batch " + std::to_string(options.micro_batch) +
+               (recompute == Recompute::block ? " --recompute block" : "") + " would fit";
+  }
+  return "no --micro-batch would fit, not even with --recompute block: a smaller --context or model is needed";
+}
+
 // What must hold, of settings that are valid and their data, before a run is made or goes on.
 MemoryPlan check_start(const Settings& settings, const ModelConfig& model, const TrainingData& data) {
   const Sampler long_enough(data.train, settings.model.context, 0);
   const EngineOptions options = engine_options(settings);
   const MemoryPlan plan = Engine::plan(model, options);
-  check_memory(
-      plan.total(),
-      memory_table(plan) +
-          "\nless is needed with a smaller --micro-batch, with --recompute block, with a smaller --context, or "
-          "with a smaller model",
-      options.device);
+  const double available = available_memory(options.device);
+  if (static_cast<double>(plan.total()) > available)
+    check_memory(plan.total(), memory_table(plan) + "\n" + what_fits(model, options, available), options.device);
   return plan;
 }
 

@@ -28,7 +28,7 @@ template <int N>
 __global__ void adamw_kernel(float* p, bf16* low, float* m, float* v, const float* g, const float* clip, int64_t n,
                              AdamWNumbers k) {
   const float factor = clip[0];
-  if (isnan(factor)) return;
+  if (std::isnan(factor)) return;
   int64_t i = first_of_grid() * N;
   if (i + N <= n)
     adamw_at<N>(p + i, low ? low + i : low, m + i, v + i, g + i, factor, k);

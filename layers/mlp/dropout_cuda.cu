@@ -10,18 +10,22 @@ __device__ inline uint32_t word(const PhiloxCounter& words, int64_t i) {
   return static_cast<uint32_t>((i < 2 ? low : high) >> i % 2 * 32);
 }
 
-// Vectors of 4 begin at elements that are multiples of 4: each is one counter's words.
+// Vectors begin at elements that are multiples of 4: each 4 of theirs are one counter's words.
 template <class T, int N>
 __global__ void dropout_kernel(Rows<T> y, Rows<const T> x, int64_t length, DrawKey key, uint32_t threshold, float scale,
                                int64_t rows, int width) {
-  static_assert(N == 4 || N == 1);
+  static_assert(N % 4 == 0 || N == 1);
   each_point<N>(rows, width, [=](int64_t r, int c) {
     const auto sample = key.sample + static_cast<uint32_t>(r / length);
     const int64_t e = r % length * width + c;  // element of the sample
-    const auto words = philox({static_cast<uint32_t>(e / 4), sample, key.step, key.site}, philox_key(key.seed));
     const auto in = load<N>(x[r] + c);
     Vec<T, N> out;
-    for (int i = 0; i < N; ++i) out.set(i, word(words, N == 4 ? i : e % 4) >> 8 >= threshold ? in[i] * scale : 0.0f);
+    PhiloxCounter words;
+    for (int i = 0; i < N; ++i) {
+      if (i % 4 == 0)
+        words = philox({static_cast<uint32_t>((e + i) / 4), sample, key.step, key.site}, philox_key(key.seed));
+      out.set(i, word(words, N == 1 ? e % 4 : i % 4) >> 8 >= threshold ? in[i] * scale : 0.0f);
+    }
     store(y[r] + c, out);
   });
 }

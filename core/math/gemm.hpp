@@ -5,10 +5,8 @@
 //   gemm_tn   c = aᵀ · b             a [k, m], b [k, n], c [m, n]      weight gradient:  dw = dyᵀ · x
 //
 // Shapes   matrices: all dimensions but the last are rows. bias [n], or empty for none.
-// DTypes   a and b f64, f32, or on a GPU bf16; c and bias the same, or without bias c of the accumulator dtype. Sums
-// are
-//          of the accumulator dtype. f64 is plain; f32 is oneDNN (plain with ctx.plain), on a GPU cuBLASLt without
-//          TF32.
+// DTypes   a and b f64, f32, or on a GPU bf16; c and bias the same, or without bias c of the accumulator dtype, in
+//          which sums are. f64 is plain; f32 is oneDNN (plain with ctx.plain), on a GPU cuBLASLt without TF32.
 // Store    overwrite sets c, accumulate adds to it. Grad::skip is an error here.
 // Aliasing c overlaps nothing else. Rows may be strided.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, or the library refuses. On a GPU UserError if

@@ -22,12 +22,12 @@ const char* name_of(Form form) { return kNames[static_cast<size_t>(form)]; }
 struct Case {
   Form form;
   int64_t m, n, k, gap;
-  bool bias = false;
+  bool bias = false, wide = false;  // wide: c is of the accumulator dtype
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
-  return out << name_of(c.form) << ' ' << c.m << 'x' << c.n << 'x' << c.k << " gap " << c.gap
-             << (c.bias ? " bias" : "");
+  return out << name_of(c.form) << ' ' << c.m << 'x' << c.n << 'x' << c.k << " gap " << c.gap << (c.bias ? " bias" : "")
+             << (c.wide ? " wide" : "");
 }
 
 struct Tensors {
@@ -35,7 +35,7 @@ struct Tensors {
       : a(of.form == Form::tn ? Shape{of.k, of.m} : Shape{of.m, of.k}, t, of.gap),
         b(of.form == Form::nt ? Shape{of.n, of.k} : Shape{of.k, of.n}, t, 2 * of.gap),
         bias({of.n}, t),
-        c({of.m, of.n}, t, 3 * of.gap) {
+        c({of.m, of.n}, of.wide ? t.in_accumulator() : t, 3 * of.gap) {
     a.fill(normal(a.size(), 1)), b.fill(normal(b.size(), 2)), bias.fill(normal(bias.size(), 3));
   }
   Tensor a, b, bias, c;
@@ -68,14 +68,16 @@ std::string problems(const Op& op, const Backend& backend, const Case& c) {
   Ctx ctx{.device = backend.device, .saved = saved, .scratch = scratch, .plain = backend.plain};
   std::string found;
   const Tensors fresh(c, backend);
-  Tensors t(c, backend), reference(c, backend.dtype), truth(c, DType::f64);
-  for (auto input : {&Tensors::a, &Tensors::b, &Tensors::bias}) (truth.*input).fill((t.*input).values());
+  Tensors t(c, backend), reference(c, accumulator(backend.dtype)), truth(c, DType::f64);
+  for (Tensors* one : {&reference, &truth})
+    for (auto input : {&Tensors::a, &Tensors::b, &Tensors::bias}) (one->*input).fill((t.*input).values());
   for (Grad store : {Grad::overwrite, Grad::accumulate}) {
     if (store == Grad::accumulate && c.bias) break;
     op(ctx, c, t.c, t.a, t.b, c.bias ? CView(t.bias) : CView{}, store);
-    visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(reference, c, store); });
+    visit_dtype<double, float>(accumulator(backend.dtype), [&]<class T>() { naive<T>(reference, c, store); });
     naive<double>(truth, c, store);
-    found += parity(store == Grad::overwrite ? "overwrite" : "accumulate", t.c, reference.c, truth.c);
+    found += parity_rounded_once(store == Grad::overwrite ? "overwrite" : "accumulate", t.c, reference.c, truth.c);
+    reference.c.fill(t.c.values()), truth.c.fill(t.c.values());  // what accumulate begins with
   }
   const auto first = t.c.bytes();
   for (int i = 0; i < 2; ++i) op(ctx, c, t.c, t.a, t.b, c.bias ? CView(t.bias) : CView{}, Grad::overwrite);
@@ -90,7 +92,7 @@ std::string problems(const Op& op, const Backend& backend, const Case& c) {
 
 TEST(Gemm, HasNoProblems) {
   constexpr int64_t kSizes[] = {1, 2, 15, 16, 17, 33, 129};
-  for (const Backend& backend : backends()) {
+  for (const Backend& backend : backends_without_bf16()) {
     if (backend.instruction_set && backend.instruction_set != (hwy::SupportedTargets() & -hwy::SupportedTargets()))
       continue;  // oneDNN has its own choice of instructions
     for (int64_t m : kSizes)
@@ -102,6 +104,18 @@ TEST(Gemm, HasNoProblems) {
             EXPECT_EQ(problems(product, backend, {form, m, n, k, gap, form == Form::nt && (m + k) % 2 == 0}), "")
                 << backend << ' ' << Case{form, m, n, k, gap};
           }
+  }
+}
+
+TEST(Gemm, HasNoProblemsInBf16) {
+  for (const Backend& backend : backends()) {
+    if (backend.dtype != DType::bf16) continue;
+    for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 1, 1}, {1, 5, 33}, {16, 2, 7}, {17, 33, 129}})
+      for (Form form : kForms)
+        for (const auto& [bias, wide] : {std::pair{false, false}, {false, true}, {form == Form::nt, false}}) {
+          const Case c{form, m, n, k, m % 2 * 3, bias, wide};
+          EXPECT_EQ(problems(product, backend, c), "") << c;
+        }
   }
 }
 
@@ -238,6 +252,17 @@ TEST(Gemm, ErrorsNameWhatIsWrong) {
               HasSubstr("gemm_nt: expected bias.shape == Shape{c.width()}"));
   EXPECT_THAT(error_of([&] { gemm_nt(bench.ctx, t.c, t.a, t.b, t.bias, Grad::accumulate); }),
               HasSubstr("gemm_nt: expected store == Grad::overwrite"));
+  const Tensors t_bf16({Form::nt, 8, 8, 8, 0}, DType::bf16);
+  const auto error = [&](View c, View a, View b, CView with) {
+    return error_of([&] { gemm_nt(bench.ctx, c, a, b, with, Grad::overwrite); });
+  };
+  for (const Tensor* c : {&t_bf16.c, &t.c})
+    EXPECT_EQ(error(*c, t_bf16.a, t_bf16.b, {}), "gemm_nt: has no CPU twin for bf16");
+  EXPECT_THAT(error(t_bf16.c, t_bf16.a, t.b, {}), HasSubstr("a = bf16 [8, 8], b = f32 [8, 8]"));
+  EXPECT_THAT(error(t_bf16.c, t.a, t.b, {}), HasSubstr("got c = bf16 [8, 8], a = f32 [8, 8]"));
+  for (const auto& [c, with] : {std::pair{&t_bf16.c, &t.bias}, {&t.c, &t.bias}, {&t.c, &t_bf16.bias}})
+    EXPECT_THAT(error(*c, t_bf16.a, t_bf16.b, *with),
+                HasSubstr("bias.dtype == a.dtype && c.dtype == a.dtype, got bias = "));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ void Linear::forward(Ctx& ctx, View y, CView x, Saved& saved) const {
 
 void Linear::backward(Ctx& ctx, View dx, CView dy, const Saved& saved, Grad mode) const {
   if (mode != Grad::skip) {
+    RW_CHECK(weight.grad.dtype == accumulator(dy.dtype), weight.grad, dy);
     gemm_tn(ctx, weight.grad, dy, saved.x, mode);
     for (const Param& b : bias) column_sum(ctx, b.grad, dy, mode);
   }

@@ -3,7 +3,8 @@
 //   dx = dy · w        dw (+)= dyᵀ · x        dbias (+)= Σ_rows dy
 //
 // Shapes x [..., in], y [..., out], w [out, in], bias [out] or none. The weight may be several projections of one
-// input, one under the other; `parts` name them in files. Errors rw::Error as in core/math/gemm.hpp.
+// input, one under the other; `parts` name them in files. DTypes as in core/math/gemm.hpp, dw and dbias of the
+// accumulator dtype. Errors rw::Error as there.
 #pragma once
 #include "core/math/gemm.hpp"
 

@@ -19,9 +19,9 @@ struct Trial {
       : bench(backend),
         layer(kParts, kIn, with_bias, 0.02),
         weight({7, kIn}, backend),
-        dweight({7, kIn}, backend),
+        dweight({7, kIn}, Where(backend).in_accumulator()),
         bias({7}, backend),
-        dbias({7}, backend),
+        dbias({7}, Where(backend).in_accumulator()),
         x({kRows, kIn}, backend, gap),
         dx({kRows, kIn}, backend, gap),
         y({kRows, 7}, backend, gap),
@@ -77,13 +77,16 @@ TEST(LinearSabotage, IsFoundOut) {
 }
 
 TEST(Linear, BackendsAgree) {
-  Trial truth(kPlain);
-  truth.forward(), truth.backward(Grad::overwrite);
+  Trial naive({"plain_f32", DType::f32, {}, true}), truth(kPlain);
   for (const Backend& backend : backends()) {
     Trial t(backend, true, 2);
-    t.forward(), t.backward(Grad::overwrite);
+    for (Trial* trial : {&t, &naive, &truth}) {
+      for (Tensor Trial::*one : {&Trial::weight, &Trial::bias, &Trial::x, &Trial::dy})
+        (trial->*one).fill((t.*one).values());
+      trial->forward(), trial->backward(Grad::overwrite);
+    }
     for (Tensor Trial::*one : {&Trial::y, &Trial::dx, &Trial::dweight, &Trial::dbias})
-      EXPECT_LT(largest_difference((t.*one).values(), (truth.*one).values()), 3e-6) << backend;
+      EXPECT_EQ(parity_rounded_once("", t.*one, naive.*one, truth.*one), "") << backend;
     EXPECT_TRUE(t.intact()) << backend;
   }
 }
@@ -132,6 +135,11 @@ TEST(Linear, ErrorsNameWhatIsWrong) {
               HasSubstr("f32 [9, 4]"));
   EXPECT_THAT(error_of([&] { t.layer.backward(t.bench.ctx, narrow, t.dy, t.saved, Grad::overwrite); }),
               HasSubstr("gemm_nn: "));
+  const Tensor dy_bf16({kRows, 7}, DType::bf16), dweight_bf16({7, kIn}, DType::bf16);
+  t.layer.weight.grad = dweight_bf16;
+  for (const CView& dy : {CView(t.dy), CView(dy_bf16)})
+    EXPECT_THAT(error_of([&] { t.layer.backward(t.bench.ctx, t.dx, dy, t.saved, Grad::overwrite); }),
+                HasSubstr("expected weight.grad.dtype == accumulator(dy.dtype), got weight.grad = bf16 [7, 5]"));
 }
 
 }  // namespace

@@ -24,7 +24,12 @@ std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.rows << 'x' << c.width << " vocab " << c.vocab << " gap " << c.gap << " bytes " << c.bytes;
 }
 
-std::vector<Case> cases() {
+// In bf16 only what its vectors of 8 change: one and two warps, 16 warps that take another turn; each alone and beside
+// single elements.
+std::vector<Case> cases(DType dtype) {
+  if (dtype == DType::bf16)
+    return {{1, 1, 2, 0},   {5, 8, 17, 3},   {5, 7, 8, 0},   {5, 16, 248, 8},   {3, 3, 256, 0},
+            {3, 3, 264, 0}, {2, 3, 4104, 0}, {2, 3, 515, 0}, {33, 5, 17, 3, 1}, {65, 5, 24, 0, 1}};
   std::vector<Case> all;
   for (int64_t vocab : {1, 2, 5, 15, 16, 17, 31, 32, 33, 129})
     for (int64_t gap : {0, 3}) all.push_back({5, 7, vocab, gap});
@@ -46,8 +51,8 @@ struct Tensors {
       : x({c.rows, c.width}, t, c.gap),
         w({c.vocab, c.width}, t, c.gap),
         dx({c.rows, c.width}, t, c.gap),
-        dw({c.vocab, c.width}, t, c.gap),
-        nll({c.rows}, t),
+        dw({c.vocab, c.width}, t.in_accumulator(), c.gap),
+        nll({c.rows}, t.in_accumulator()),
         target({c.rows}, {DType::i32, t.device}) {
     x.fill(normal(x.size(), 1)), w.fill(normal(w.size(), 2));
     std::vector<double> ids(target.size());
@@ -58,9 +63,10 @@ struct Tensors {
   Tensor x, w, dx, dw, nll, target;
 };
 
-// The formulas, with all logits at once.
+// The formulas, with all logits at once. Logits and their gradient are stored in `dtype`.
 template <class T>
-void naive(const Tensors& t) {
+void naive(const Tensors& t, DType dtype) {
+  const auto stored = [dtype](T v) { return dtype == DType::bf16 ? T(float(bf16(float(v)))) : v; };
   const int64_t rows = t.x.view().rows(), width = t.x.view().width(), vocab = t.w.view().rows();
   const auto x = t.x.as<T>(), w = t.w.as<T>(), dx = t.dx.as<T>(), dw = t.dw.as<T>();
   for (int64_t v = 0; v < vocab; ++v) std::fill_n(dw[v], width, T(0));
@@ -73,14 +79,14 @@ void naive(const Tensors& t) {
     for (int64_t v = 0; v < vocab; ++v) {
       T sum = 0;
       for (int64_t c = 0; c < width; ++c) sum += x[r][c] * w[v][c];
-      z[static_cast<size_t>(v)] = sum;
+      z[static_cast<size_t>(v)] = stored(sum);
     }
     const T most = *std::max_element(z.begin(), z.end());
     T sum = 0;
     for (T one : z) sum += std::exp(one - most);
     t.nll.as<T>().data[r] = std::log(sum) + most - z[static_cast<size_t>(target)];
     for (int64_t v = 0; v < vocab; ++v) {
-      const T p = std::exp(z[static_cast<size_t>(v)] - most) / sum, dz = T(kScale) * (p - T(v == target));
+      const T p = std::exp(z[static_cast<size_t>(v)] - most) / sum, dz = stored(T(kScale) * (p - T(v == target)));
       for (int64_t c = 0; c < width; ++c) dx[r][c] += dz * w[v][c], dw[v][c] += dz * x[r][c];
     }
   }
@@ -108,11 +114,11 @@ struct Trial {
   }
 
   void parity() {
-    Tensors reference(c, backend.dtype), truth(c, DType::f64);
-    truth.x.fill(t.x.values()), truth.w.fill(t.w.values());
+    Tensors reference(c, accumulator(backend.dtype)), truth(c, DType::f64);
+    for (Tensors* one : {&reference, &truth}) one->x.fill(t.x.values()), one->w.fill(t.w.values());
     run(t, t.dx, Grad::overwrite);
-    visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(reference); });
-    naive<double>(truth);
+    visit_dtype<double, float>(accumulator(backend.dtype), [&]<class T>() { naive<T>(reference, backend.dtype); });
+    naive<double>(truth, DType::f64);
     found += test::parity("nll", t.nll, reference.nll, truth.nll);
     found += test::parity("dx", t.dx, reference.dx, truth.dx);
     found += test::parity("dw", t.dw, reference.dw, truth.dw);
@@ -181,7 +187,7 @@ double worst_gradient(const Op& op, const Case& c) {
 TEST(LinearCrossEntropy, HasNoProblems) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    for (const Case& c : cases())
+    for (const Case& c : cases(backend.dtype))
       EXPECT_EQ(problems(linear_cross_entropy_with_gradient, bench, backend, c), "") << backend << ' ' << c;
   }
 }
@@ -240,6 +246,32 @@ TEST(LinearCrossEntropy, AllIgnored) {
   }
 }
 
+// From the same logits, so that it does not hide behind their rounding: rows of a warp, of two, and of 16 that take
+// another turn, in vectors and in single elements.
+TEST(LinearCrossEntropy, OneChunkIsAsGoodAsThePlainTwin) {
+  struct Chunk {
+    Tensor z, nll, target;
+    Chunk(int64_t vocab, int64_t gap, Where t)
+        : z({3, vocab}, t, gap), nll({3}, t.in_accumulator()), target({3}, {DType::i32, t.device}) {
+      z.fill(normal(z.size(), 3)), target.fill({0, static_cast<double>(vocab - 1), 3});
+    }
+    void run(Ctx& ctx) { softmax_cross_entropy(ctx, nll, z, target, kScale, true); }
+  };
+  for (const Backend& backend : backends()) {
+    Bench plain({"plain", DType::f64, {}, true}), bench(backend);
+    for (const int64_t vocab : {5, 16, 33, 264, 520, 4104})
+      for (const int64_t gap : {0, 5}) {
+        Chunk chunk(vocab, gap, backend), same_precision(vocab, gap, accumulator(backend.dtype));
+        Chunk truth(vocab, gap, DType::f64);
+        for (Chunk* one : {&same_precision, &truth}) one->z.fill(chunk.z.values()), one->run(plain.ctx);
+        chunk.run(bench.ctx);
+        EXPECT_EQ(parity("nll", chunk.nll, same_precision.nll, truth.nll), "") << backend << vocab << ' ' << gap;
+        EXPECT_EQ(parity_rounded_once("dz", chunk.z, same_precision.z, truth.z), "") << backend << vocab << ' ' << gap;
+        EXPECT_TRUE(chunk.z.sentinels_intact() && chunk.nll.sentinels_intact()) << backend << vocab << ' ' << gap;
+      }
+  }
+}
+
 TEST(LinearCrossEntropy, LargeLogitsAreFiniteAndRight) {  // 1e4, 0 and -1e4, each as the target
   for (const Backend& backend : backends()) {
     Bench bench(backend);
@@ -248,7 +280,8 @@ TEST(LinearCrossEntropy, LargeLogitsAreFiniteAndRight) {  // 1e4, 0 and -1e4, ea
     w[1] = 100, w[34] = -100;
     trial.t.w.fill(w), trial.t.x.fill({100, 100, 100}), trial.t.target.fill({1, 2, 34});
     trial.run(trial.t, trial.t.dx, Grad::overwrite);
-    EXPECT_THAT(trial.t.nll.values(), testing::ElementsAre(0, 1e4, 2e4)) << backend;
+    const double logit = rounded({1e4}, backend.dtype)[0];
+    EXPECT_THAT(trial.t.nll.values(), testing::ElementsAre(0, logit, 2 * logit)) << backend;
     EXPECT_THAT(trial.t.dx.values(), testing::ElementsAre(0, kScale * 100, kScale * 200)) << backend;
     for (double v : trial.t.dw.values()) EXPECT_TRUE(std::isfinite(v)) << backend;
   }
@@ -274,8 +307,9 @@ TEST(LinearCrossEntropy, ALogitOfMinusInfinityIsProbabilityZero) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    for (int64_t vocab : {3, 37, 132, 2052}) {
-      Tensor z({2, vocab}, backend), nll({2}, backend), target({2}, {DType::i32, backend.device});
+    for (int64_t vocab : {3, 37, 132, 136, 2052}) {
+      Tensor z({2, vocab}, backend), nll({2}, Where(backend).in_accumulator());
+      Tensor target({2}, {DType::i32, backend.device});
       std::vector<double> logits(z.size(), kNone), gradient(z.size(), 0);
       const auto end = static_cast<size_t>(vocab) - 1;
       logits[0] = logits[end] = 2, gradient[0] = 0.5 * kScale, gradient[end] = -0.5 * kScale;
@@ -294,7 +328,8 @@ TEST(LinearCrossEntropy, OneChunkHasTheSameBitsForEveryNumberOfThreads) {
     Bench bench(backend);
     const auto run = [&](int team) {
       set_threads(team);
-      Tensor z({9, 300}, backend, 5), nll({9}, backend), target({9}, {DType::i32, backend.device});
+      Tensor z({9, 300}, backend, 5), nll({9}, Where(backend).in_accumulator());
+      Tensor target({9}, {DType::i32, backend.device});
       z.fill(normal(z.size(), 3)), target.fill({0, 1, -1, 299, 4, 5, 6, 7, 8});
       softmax_cross_entropy(bench.ctx, nll, z, target, kScale, true);
       return std::pair{z.bytes(), nll.bytes()};
@@ -309,6 +344,7 @@ TEST(LinearCrossEntropy, ChunksFitTheLimitAndAreEven) {
   EXPECT_EQ(loss_chunk_rows(1000, 1 << 20, DType::f64, 1), 32);  // 31 · 32 + 8
   EXPECT_EQ(loss_chunk_rows(100, 1000, DType::f32, 4000 * 64), 50);
   EXPECT_EQ(loss_chunk_rows(100, 1000, DType::f64, 8000 * 40), 34);
+  EXPECT_EQ(loss_chunk_rows(100, 1000, DType::bf16, 2000 * 64), 50);
   EXPECT_EQ(loss_chunk_rows(1, 7, DType::f64, 1), 1);
 }
 
@@ -417,6 +453,7 @@ TEST(LinearCrossEntropy, ErrorsNameWhatIsWrong) {
   Bench bench({"plain_f32", DType::f32, {}, true});
   const Tensors t({3, 8, 5, 0}, DType::f32);
   const Tensor narrow({3, 7}, DType::f32), f64({3, 8}, DType::f64), ids({4}, DType::i32), one({4}, DType::f32);
+  const Tensor nll_f64({3}, DType::f64), dw_f64({5, 8}, DType::f64), nll_bf16({3}, DType::bf16);
   View shifted = t.x;
   shifted.data += 4;
   const std::vector<View> right = {t.nll, t.dx, t.dw, t.x, t.w, t.target};
@@ -429,10 +466,12 @@ TEST(LinearCrossEntropy, ErrorsNameWhatIsWrong) {
   for (const auto& [argument, instead, message] : std::vector<Wrong>{
            {0, one, "nll = f32 [4]"},
            {0, t.target, "nll = i32 [3]"},
+           {0, nll_f64, "nll = f64 [3]"},
            {1, narrow, "dx = f32 [3, 7]"},
            {1, shifted, "expected same(dx, x) || disjoint(dx, x)"},
            {1, f64, "dx = f64 [3, 8]"},
            {2, narrow, "expected dw.shape == w.shape"},
+           {2, dw_f64, "dw.dtype == accumulator(w.dtype), got dw = f64 [5, 8], w = f32 [5, 8]"},
            {2, t.w, "disjoint_from_all(dw, nll, dx, x, w, target)"},
            {3, narrow, "x = f32 [3, 7]"},
            {3, f64, "x = f64 [3, 8]"},
@@ -445,6 +484,15 @@ TEST(LinearCrossEntropy, ErrorsNameWhatIsWrong) {
     EXPECT_THAT(error(views, Grad::overwrite),
                 testing::AllOf(testing::StartsWith("linear_cross_entropy_with_gradient: "), HasSubstr(message)));
   }
+  const Tensors t_bf16({3, 8, 5, 0}, DType::bf16);
+  const auto error_in_bf16 = [&](View nll, View dw) {
+    return error({nll, t_bf16.dx, dw, t_bf16.x, t_bf16.w, t_bf16.target}, Grad::overwrite);
+  };
+  EXPECT_EQ(error_in_bf16(t_bf16.nll, t_bf16.dw), "gemm_nt: has no CPU twin for bf16");
+  EXPECT_THAT(error_in_bf16(nll_bf16, t_bf16.dw), HasSubstr("got nll = bf16 [3], x = bf16 [3, 8]"));
+  EXPECT_THAT(error_in_bf16(t_bf16.nll, t_bf16.w), HasSubstr("dw.dtype == accumulator(w.dtype), got dw = bf16 [5, 8]"));
+  EXPECT_THAT(error_of([&] { softmax_cross_entropy(bench.ctx, nll_bf16, t_bf16.x, t_bf16.target, 1, true); }),
+              HasSubstr("expected nll.dtype == accumulator(z.dtype) && target.dtype == DType::i32, got nll = bf16"));
 }
 
 }  // namespace

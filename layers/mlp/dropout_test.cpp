@@ -21,7 +21,9 @@ struct Batch {
 std::ostream& operator<<(std::ostream& out, const Batch& b) {
   return out << b.samples << 'x' << b.length << 'x' << b.width << " gap " << b.gap;
 }
-std::vector<Batch> batches() {
+std::vector<Batch> batches(DType dtype) {
+  if (dtype == DType::bf16)
+    return {{1, 1, 1, 0}, {3, 5, 8, 0}, {3, 5, 17, 3}, {2, 3, 264, 8}, {3, 9, 33, 0}, {2, 4100, 8, 0}};
   std::vector<Batch> all;
   for (int64_t width : {1, 3, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 768})
     for (int64_t gap : {0, 3}) all.insert(all.end(), {{1, 1, width, gap}, {3, 5, width, gap}});
@@ -70,7 +72,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Batch
 TEST(Dropout, HasNoProblems) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    for (const Batch& b : batches())
+    for (const Batch& b : batches(backend.dtype))
       for (double p : {0.0, 0.1, 0.5, 0.999})
         EXPECT_EQ(problems(dropout, backend, bench.ctx, b, p, kKey), "") << backend << ' ' << b << " p " << p;
   }

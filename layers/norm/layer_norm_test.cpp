@@ -22,7 +22,7 @@ struct LayerKind {
       for (int64_t r = 0; r < t.c.rows; ++r) {
         T mean = 0, variance = 0;
         for (int64_t c = 0; c < t.c.width; ++c) {
-          if (t.c.branch) h[r][c] = x[r][c] + branch[r][c];
+          if (t.c.branch) h[r][c] = t.as_stored(x[r][c] + branch[r][c]);
           mean += h[r][c];
         }
         mean /= width;
@@ -61,7 +61,7 @@ struct LayerKind {
 TEST(LayerNorm, HasNoProblemsOnAnyBackend) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    for (const Case& c : cases(LayerKind::layer))
+    for (const Case& c : cases(LayerKind::layer, backend.dtype))
       EXPECT_EQ(problems(Op<LayerKind>(), bench, backend, c), "") << backend << ": " << c;
   }
 }
@@ -141,7 +141,7 @@ TEST_F(LayerNormErrors, ForwardNamesWhatIsWrong) {
   EXPECT_EQ(error(right, 0), "layer_norm_forward: expected eps > 0, got eps = 0");
   const char *statistics = "mean.shape == Shape{x.rows()} && rstd.shape == mean.shape, got mean = ",
              *dtypes = "y.dtype == x.dtype && weight.dtype == x.dtype, got y = ",
-             *statistics_dtypes = "mean.dtype == x.dtype && rstd.dtype == x.dtype, got mean = ",
+             *statistics_dtypes = "mean.dtype == accumulator(x.dtype) && rstd.dtype == mean.dtype, got mean = ",
              *bias = "bias.empty() || (bias.shape == weight.shape && bias.dtype == x.dtype), got bias = ",
              *both = "h.empty() == branch.empty(), got h = ",
              *branch = "branch.shape == x.shape && branch.dtype == x.dtype, got branch = ",
@@ -188,17 +188,19 @@ TEST_F(LayerNormErrors, BackwardNamesWhatIsWrong) {
   };
   const std::vector<View> right = {t.dx, t.dweight, t.dbias, t.dy, t.dh, t.h, t.mean, t.rstd, t.weight};
   EXPECT_EQ(error({t.dx, View{}, View{}, t.dy, View{}, t.h, t.mean, t.rstd, t.weight}, Grad::skip), "");
-  const char *shapes = "dx.shape == h.shape && dy.shape == h.shape, got dx = ",
-             *statistics = "mean.shape == Shape{h.rows()} && rstd.shape == mean.shape, got mean = ",
-             *dtypes = "dx.dtype == h.dtype && dy.dtype == h.dtype && weight.dtype == h.dtype, got dx = ",
-             *statistics_dtypes = "mean.dtype == h.dtype && rstd.dtype == h.dtype, got mean = ",
-             *dh = "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = ",
-             *dx_apart = "disjoint_from_all(dx, h, mean, rstd, weight), got dx = ",
-             *dweight = "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = ",
-             *dbias = "dbias.empty() || (dbias.shape == weight.shape && dbias.dtype == weight.dtype), got dbias = ",
-             *grads_device = "on_device(ctx, dweight, dbias), got dweight = ",
-             *dweight_apart = "disjoint_from_all(dweight, dbias, dx, dy, dh, h, mean, rstd, weight), got dweight = ",
-             *dbias_apart = "disjoint_from_all(dbias, dx, dy, dh, h, mean, rstd, weight), got dbias = ";
+  const char
+      *shapes = "dx.shape == h.shape && dy.shape == h.shape, got dx = ",
+      *statistics = "mean.shape == Shape{h.rows()} && rstd.shape == mean.shape, got mean = ",
+      *dtypes = "dx.dtype == h.dtype && dy.dtype == h.dtype && weight.dtype == h.dtype, got dx = ",
+      *statistics_dtypes = "mean.dtype == accumulator(h.dtype) && rstd.dtype == mean.dtype, got mean = ",
+      *dh = "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = ",
+      *dx_apart = "disjoint_from_all(dx, h, mean, rstd, weight), got dx = ",
+      *dweight = "dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), got dweight = ",
+      *dbias =
+          "dbias.empty() || (dbias.shape == weight.shape && dbias.dtype == accumulator(weight.dtype)), got dbias = ",
+      *grads_device = "on_device(ctx, dweight, dbias), got dweight = ",
+      *dweight_apart = "disjoint_from_all(dweight, dbias, dx, dy, dh, h, mean, rstd, weight), got dweight = ",
+      *dbias_apart = "disjoint_from_all(dbias, dx, dy, dh, h, mean, rstd, weight), got dbias = ";
   expect_messages("layer_norm_backward", right,
                   {
                       {5, empty, "h.rows() > 0 && h.width() > 0, got h = f32 [0, 8]"},

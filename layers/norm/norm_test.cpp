@@ -26,7 +26,7 @@ struct Bound {
   Bound(Norm n, Where where) : norm(std::move(n)) {
     norm.each([&](Param& p) {
       values.push_back(std::make_unique<Tensor>(p.shape, where));
-      grads.push_back(std::make_unique<Tensor>(p.shape, where));
+      grads.push_back(std::make_unique<Tensor>(p.shape, where.in_accumulator()));
       values.back()->fill(normal(values.back()->size(), static_cast<unsigned>(values.size())));
       p.value = *values.back(), p.grad = *grads.back();
     });

@@ -3,7 +3,8 @@
 //
 //   layer              whether there are means, and a bias
 //   forward, backward  the op, called with Views
-//   Naive<T>           the formulas, one operation after the other, in the precision T, on Tensors
+//   Naive<T>           the formulas, one operation after the other, in the precision T, on Tensors; h is rounded as it
+//                      is stored, before it is normed
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +34,18 @@ inline std::ostream& operator<<(std::ostream& out, const Case& c) {
 
 // {1, odd, tile - 1, tile, tile + 1, large}. The tiles: two parts at 16 rows, 256 parts at 2048; vectors of 4, 8 and
 // 16, some of them at a time. A gap of 3 leaves rows unaligned, one of 16 does not. The rest goes round.
-inline std::vector<Case> cases(bool layer) {
+// In bf16 fewer: vectors of 8 for one lane, all of a warp, one more, and more than a block has; single elements; one
+// team or 8 to a block.
+inline std::vector<Case> cases(bool layer, DType dtype) {
+  if (dtype == DType::bf16) {
+    const int64_t groups = layer ? 1 : 3;
+    return {
+        {1, 1, groups, 0, true, true, layer}, {5, 8, groups, 0, false, true, layer},    {9, 256, 1, 0, true, true},
+        {8, 248, 1, 8, false, false, layer},  {17, 264, groups, 16, true, true, layer}, {2, 4104, 1, 0, true, false},
+        {17, 15, groups, 0, true, false},     {3, 40, groups, 3, true, true, layer},    {18, 33, 1, 0, false, true},
+        {2063, 8, 1, 8, true, true, layer},
+    };
+  }
   std::vector<Case> all;
   size_t n = 0;
   const auto add = [&](int64_t rows, int64_t width, bool branch, bool dh) {
@@ -70,11 +82,12 @@ struct Tensors {
         dh(matrix, t, c.gap),
         y(matrix, t, c.gap),
         h(matrix, t, c.gap),
-        mean({c.rows}, t),
-        rstd(layer ? Shape{c.rows} : Shape{c.rows, c.groups}, t),
+        mean({c.rows}, t.in_accumulator()),
+        rstd(layer ? Shape{c.rows} : Shape{c.rows, c.groups}, t.in_accumulator()),
         dx(matrix, t, c.gap),
-        dweight({c.width}, t),
-        dbias({c.width}, t) {
+        dweight({c.width}, t.in_accumulator()),
+        dbias({c.width}, t.in_accumulator()),
+        stored(t.dtype) {
     unsigned seed = 0;
     for (Tensor* input : {&x, &branch, &weight, &bias, &dy, &dh}) input->fill(normal(input->size(), ++seed));
     auto shifted = x.values();  // a mean that is not the small difference of large sums
@@ -99,11 +112,16 @@ struct Tensors {
             normed()};
   }
   const Tensor& normed() const { return c.branch ? h : x; }
+  template <class T>
+  T as_stored(T v) const {
+    return stored == DType::bf16 ? static_cast<float>(bf16(static_cast<float>(v))) : v;
+  }
 
   Case c;
   Shape matrix;
   Tensor x, branch, weight, bias, dy, dh;       // inputs
   Tensor y, h, mean, rstd, dx, dweight, dbias;  // outputs
+  DType stored;  // what h is rounded to; another than its own in a naive program's tensors
 };
 
 using OneOf = Tensor Tensors::*;
@@ -142,14 +160,16 @@ struct Trial {
 
   // Backward is judged on the h and statistics that it got, not on those that it should have got.
   void parity() {
-    Tensors naive(c, Kind::layer, backend.dtype), truth(c, Kind::layer, DType::f64);
+    const DType precision = accumulator(backend.dtype);
+    Tensors naive(c, Kind::layer, precision), truth(c, Kind::layer, DType::f64);
+    naive.stored = truth.stored = backend.dtype;
     const auto give = [&](OneOf one) {
       for (Tensors* other : {&naive, &truth}) (other->*one).fill((t.*one).values());
     };
     const auto compare = [&](const char* name, OneOf one, bool there = true) {
-      if (there) found += test::parity(name, t.*one, naive.*one, truth.*one);
+      if (there) found += parity_rounded_once(name, t.*one, naive.*one, truth.*one);
     };
-    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+    visit_dtype<double, float>(precision, [&]<class T>() {
       using Naive = typename Kind::template Naive<T>;
       using Truth = typename Kind::template Naive<double>;
       for (OneOf input : kInputs) give(input);
@@ -290,34 +310,33 @@ void expect_any_tensor_may_be_unaligned() {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     Trial<Kind> trial({}, bench, backend, {5, 64, 1, 0, true, true, Kind::layer});
-    const Views aligned = trial.t.views();
-    const auto values = [&](const Views& v) {
-      std::vector<double> all;
-      for (const View& output : {v.y, v.h, v.dx, v.dweight, v.dbias})
-        visit_dtype<double, float>(backend.dtype, [&]<class T>() {
-          for (int64_t r = 0; r < output.rows(); ++r)
-            all.insert(all.end(), output.as<T>()[r], output.as<T>()[r] + output.width());
-        });
-      return all;
+    Tensors& t = trial.t;
+    trial.forward(), trial.backward(Grad::overwrite);
+    std::vector<std::vector<double>> expected;
+    for (OneOf output : kOutputs) expected.push_back((t.*output).values());
+    const auto copy = [](View to, CView from) {
+      for (int64_t r = 0; r < to.rows(); ++r)
+        std::memcpy(rows(to, r, 1).data, rows(from, r, 1).data, static_cast<size_t>(to.width()) * size_of(to.dtype));
     };
-    const auto run = [&](const Views& v) {
-      Kind::forward(bench.ctx, v), Kind::backward(bench.ctx, v, Grad::overwrite);
-      return values(v);
-    };
-    const std::vector<double> expected = run(aligned);
     for (View Views::*one : {&Views::x, &Views::branch, &Views::weight, &Views::bias, &Views::dy, &Views::dh, &Views::y,
                              &Views::h, &Views::dx}) {
-      const View there = aligned.*one;
+      Views v = t.views();
+      const View there = v.*one;
       if (there.empty()) continue;
-      const Tensor wide({there.rows(), there.width() + 4}, backend);
+      for (OneOf output : kOutputs) (t.*output).fill(std::vector<double>((t.*output).size(), std::nan("")));
+      const Tensor wide({there.rows(), there.width() + 8}, backend);
       const View slice = columns(wide.view(), 1, there.width());
-      for (int64_t r = 0; r < there.rows(); ++r)
-        std::memcpy(rows(slice, r, 1).data, rows(there, r, 1).data,
-                    static_cast<size_t>(there.width()) * size_of(there.dtype));
-      Views v = aligned;
+      copy(slice, there);
       v.*one = {slice.data, there.shape, there.dtype, there.device, slice.row_stride};
       v.normed = v.h;
-      EXPECT_LT(largest_difference(run(v), expected), 1e-5) << backend;
+      Kind::forward(bench.ctx, v), Kind::backward(bench.ctx, v, Grad::overwrite);
+      copy(there, slice);
+      for (size_t i = 0; i < kOutputs.size(); ++i) {
+        const Tensor& output = t.*kOutputs[i];
+        if (std::isnan(expected[i][0])) continue;  // not one of this kind's
+        const double unit = output.view().dtype == DType::bf16 ? 0x1p-7 * largest(expected[i]) : 0;
+        EXPECT_LT(largest_difference(output.values(), expected[i]), 1e-5 + unit) << backend;
+      }
     }
   }
 }
@@ -387,6 +406,16 @@ void expect_sabotage_is_found(const Case& c) {
   EXPECT_THAT(found(backward_as<Kind>(Grad::skip, Grad::accumulate)), HasSubstr("skip: dweight or dx changed"));
   EXPECT_THAT(found(backward_as<Kind>(Grad::accumulate, Grad::overwrite)), HasSubstr("accumulate: dweight is not"));
   EXPECT_THAT(found(backward_as<Kind>(Grad::overwrite, Grad::accumulate)), HasSubstr("dweight: error nan"));
+
+  for (const Backend& backend : backends()) {
+    if (backend.dtype != DType::bf16) continue;
+    Bench in_bf16(backend);
+    const auto found_in_bf16 = [&](const Op<Kind>& op) { return problems(op, in_bf16, backend, c); };
+    const auto next = [](View v) { ++v.as<bf16>().data[3].bits; };
+    EXPECT_THAT(found_in_bf16(forward_then<Kind>([&](const Views& v) { next(v.y); })), HasSubstr("y: error"));
+    EXPECT_THAT(found_in_bf16(forward_then<Kind>([&](const Views& v) { next(v.h); })), HasSubstr("h: error"));
+    EXPECT_THAT(found_in_bf16(backward_then<Kind>([&](const Views& v) { next(v.dx); })), HasSubstr("dx: error"));
+  }
 }
 
 // What error tests put in the place of arguments [3, 8].

@@ -23,7 +23,7 @@ struct Rms {
           const int64_t begin = g * t.c.width, end = begin + t.c.width;
           T squares = 0;
           for (int64_t c = begin; c < end; ++c) {
-            if (t.c.branch) h[r][c] = x[r][c] + branch[r][c];
+            if (t.c.branch) h[r][c] = t.as_stored(x[r][c] + branch[r][c]);
             squares += h[r][c] * h[r][c];
           }
           const T rstd = t.rstd.as<T>()[r][g] = 1 / std::sqrt(squares / T(t.c.width) + T(kEps));
@@ -54,7 +54,7 @@ struct Rms {
 TEST(RmsNorm, HasNoProblemsOnAnyBackend) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
-    for (const Case& c : cases(Rms::layer))
+    for (const Case& c : cases(Rms::layer, backend.dtype))
       EXPECT_EQ(problems(Op<Rms>(), bench, backend, c), "") << backend << ": " << c;
   }
 }
@@ -85,37 +85,38 @@ TEST(RmsNorm, NormsSlicesWhereTheyLie) {
     Tensor in_place({kRows, kAll}, backend), gradient_in_place({kRows, kAll}, backend);
     const_cast<Tensor&>(x).fill(normal(x.size(), 1)), in_place.fill(x.values());
     const_cast<Tensor&>(gradient).fill(normal(gradient.size(), 2)), gradient_in_place.fill(gradient.values());
-    Tensor weight({kWidth}, backend), dweight({kWidth}, backend);
+    Tensor weight({kWidth}, backend), dweight({kWidth}, Where(backend).in_accumulator());
     weight.fill(normal(kWidth, 3));
 
     int64_t first = 0;
     for (int64_t groups : {kHeads, kKeys}) {
       const auto slice = [&](View v) { return columns(v, first, groups * kWidth); };
       Tensor y({kRows, groups * kWidth}, backend), dx({kRows, groups * kWidth}, backend);
-      Tensor rstd({kRows, groups}, backend), expected({kWidth}, backend);
+      Tensor rstd({kRows, groups}, Where(backend).in_accumulator()),
+          expected({kWidth}, Where(backend).in_accumulator());
       rms_norm_forward(bench.ctx, y, {}, rstd, slice(x), {}, weight, kEps);
       rms_norm_backward(bench.ctx, dx, expected, slice(gradient), {}, slice(x), rstd, weight, Grad::overwrite);
 
       rms_norm_forward(bench.ctx, slice(in_place), {}, rstd, slice(in_place), {}, weight, kEps);
-      const View d = slice(gradient_in_place);
-      rms_norm_backward(bench.ctx, d, dweight, d, {}, slice(x), rstd, weight, Grad::overwrite);
+      const View d_slice = slice(gradient_in_place);
+      rms_norm_backward(bench.ctx, d_slice, dweight, d_slice, {}, slice(x), rstd, weight, Grad::overwrite);
       EXPECT_EQ(dweight.bytes(), expected.bytes()) << backend;
-      visit_dtype<double, float>(backend.dtype, [&]<class T>() {
-        for (int64_t r = 0; r < kRows; ++r)
-          for (int64_t c = 0; c < groups * kWidth; ++c) {
-            ASSERT_EQ(slice(in_place).as<T>()[r][c], y.as<T>()[r][c]) << backend;
-            ASSERT_EQ(d.as<T>()[r][c], dx.as<T>()[r][c]) << backend;
-          }
-      });
+      const auto normed = in_place.values(), d_normed = gradient_in_place.values(), apart = y.values(), d = dx.values();
+      for (int64_t r = 0; r < kRows; ++r)
+        for (int64_t c = 0; c < groups * kWidth; ++c) {
+          const auto here = static_cast<size_t>(r * kAll + first + c),
+                     there = static_cast<size_t>(r * groups * kWidth + c);
+          ASSERT_EQ(normed[here], apart[there]) << backend;
+          ASSERT_EQ(d_normed[here], d[there]) << backend;
+        }
       first += groups * kWidth;
     }
-    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
-      for (int64_t r = 0; r < kRows; ++r)
-        for (int64_t c = first; c < kAll; ++c) {  // values are not normed
-          ASSERT_EQ(in_place.as<T>()[r][c], x.as<T>()[r][c]);
-          ASSERT_EQ(gradient_in_place.as<T>()[r][c], gradient.as<T>()[r][c]);
-        }
-    });
+    for (int64_t r = 0; r < kRows; ++r)
+      for (int64_t c = first; c < kAll; ++c) {  // values are not normed
+        const auto at = static_cast<size_t>(r * kAll + c);
+        ASSERT_EQ(in_place.values()[at], x.values()[at]);
+        ASSERT_EQ(gradient_in_place.values()[at], gradient.values()[at]);
+      }
   }
 }
 
@@ -156,9 +157,9 @@ TEST_F(RmsNormErrors, ForwardNamesWhatIsWrong) {
            "weight.shape.rank == 1 && weight.width() > 0 && x.width() % weight.width() == 0, got weight = f32 [3"},
           {0, narrow, "y.shape == x.shape, got y = f32 [3, 7], x = f32 [3, 8]"},
           {2, t.weight, "rstd.shape == groups, got rstd = f32 [8], groups = [3, 1]"},
-          {0, f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f64 [3, 8]"},
-          {2, rstd_f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f32 [3, 8]"},
-          {5, column_f64, "y.dtype == x.dtype && rstd.dtype == x.dtype && weight.dtype == x.dtype, got y = f32 [3, 8]"},
+          {0, f64, "y.dtype == x.dtype && weight.dtype == x.dtype, got y = f64 [3, 8], weight = f32 [8]"},
+          {2, rstd_f64, "rstd.dtype == accumulator(x.dtype), got rstd = f64 [3, 1], x = f32 [3, 8]"},
+          {5, column_f64, "y.dtype == x.dtype && weight.dtype == x.dtype, got y = f32 [3, 8], weight = f64 [8]"},
           {1, View{}, "h.empty() == branch.empty(), got h = f32 [], branch = f32 [3, 8]"},
           {4, View{}, "h.empty() == branch.empty(), got h = f32 [3, 8], branch = f32 []"},
           {4, narrow, "branch.shape == x.shape && branch.dtype == x.dtype, got branch = f32 [3, 7], x = f32 [3, 8]"},
@@ -200,8 +201,10 @@ TEST_F(RmsNormErrors, BackwardNamesWhatIsWrong) {
           {5, t.weight, "rstd.shape == groups, got rstd = f32 [8], groups = [3, 1]"},
           {0, f64, "dx.dtype == h.dtype && dy.dtype == h.dtype, got dx = f64 [3, 8], dy = f32 [3, 8], h = f32 [3, 8]"},
           {2, f64, "dx.dtype == h.dtype && dy.dtype == h.dtype, got dx = f32 [3, 8], dy = f64 [3, 8], h = f32 [3, 8]"},
-          {5, rstd_f64, "rstd.dtype == h.dtype && weight.dtype == h.dtype, got rstd = f64 [3, 1], weight = f32 [8]"},
-          {6, column_f64, "rstd.dtype == h.dtype && weight.dtype == h.dtype, got rstd = f32 [3, 1], weight = f64 [8]"},
+          {5, rstd_f64,
+           "rstd.dtype == accumulator(h.dtype) && weight.dtype == h.dtype, got rstd = f64 [3, 1], weight = f32 [8]"},
+          {6, column_f64,
+           "rstd.dtype == accumulator(h.dtype) && weight.dtype == h.dtype, got rstd = f32 [3, 1], weight = f64 [8]"},
           {3, narrow,
            "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = f32 [3, 7], h = f32 [3, 8]"},
           {3, f64, "dh.empty() || (dh.shape == h.shape && dh.dtype == h.dtype), got dh = f64 [3, 8], h = f32 [3, 8]"},
@@ -209,9 +212,12 @@ TEST_F(RmsNormErrors, BackwardNamesWhatIsWrong) {
           {0, shifted(t.dy), "same(dx, dy) || disjoint(dx, dy), got dx = "},
           {0, shifted(t.dh), "same(dx, dh) || disjoint(dx, dh), got dx = "},
           {0, t.h, "disjoint_from_all(dx, h, rstd, weight), got dx = "},
-          {1, weight_3, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f32 [3]"},
-          {1, column_f64, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f64 [8]"},
-          {1, View{}, "dweight.shape == weight.shape && dweight.dtype == weight.dtype, got dweight = f32 []"},
+          {1, weight_3,
+           "dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), got dweight = f32 [3]"},
+          {1, column_f64,
+           "dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), got dweight = f64 [8]"},
+          {1, View{},
+           "dweight.shape == weight.shape && dweight.dtype == accumulator(weight.dtype), got dweight = f32 []"},
           {1, column_far, "on_device(ctx, dweight), got dweight = f32 [8] on cuda"},
           {1, t.weight, "disjoint_from_all(dweight, dx, dy, dh, h, rstd, weight), got dweight = "},
       },

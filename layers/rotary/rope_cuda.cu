@@ -20,12 +20,11 @@ __global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const float> cos, R
     for (int c = thread * N; c < heads * width; c += threads * N) store(y[r] + c, out);
     return;
   }
-  const auto put = [=](int c, Vec<T, N> v) {
-    if (add) {
-      const auto before = load<N>(y[r] + c);
-      for (int i = 0; i < N; ++i) v.set(i, before[i] + v[i]);
-    }
-    store(y[r] + c, v);
+  const auto put = [=](int c, const auto& v) {  // N elements
+    Vec<T, N> out;
+    if (add) out = load<N>(y[r] + c);
+    for (int i = 0; i < N; ++i) out.set(i, add ? out[i] + v[i] : v[i]);
+    store(y[r] + c, out);
   };
   const int turned = pairs / N, kept = (width - 2 * pairs) / N;  // vectors of a head
   for (int item = thread; item < heads * turned; item += threads) {
@@ -41,9 +40,7 @@ __global__ void rope_kernel(Rows<T> y, Rows<const T> x, Rows<const float> cos, R
       out[ia] = in[ia] * cosine[i] - in[ib] * s;
       out[ib] = in[ia] * s + in[ib] * cosine[i];
     }
-    Vec<T, N> first, second;
-    for (int i = 0; i < N; ++i) first.set(i, out[i]), second.set(i, out[N + i]);
-    put(at, first), put(other, second);
+    put(at, out), put(other, out + N);
   }
   if (y.data == x.data) return;
   for (int item = thread; item < heads * kept; item += threads) {
@@ -69,7 +66,7 @@ void cuda::rope(Ctx& ctx, View y, CView x, CView cos, CView sin, CView position,
     else
       with.template operator()<T, N, false>();
   };
-  visit_vector(start, columns(y, 0, width), columns(x, 0, width), cos, sin);
+  visit_vector(start, columns(y, 0, width), columns(x, 0, width), columns(x, 0, pairs), cos, sin);
 }
 
 }  // namespace rw

@@ -35,7 +35,12 @@ struct Case {
 std::ostream& operator<<(std::ostream& out, const Case& c) {
   return out << c.rows << " rows " << c.heads << " heads " << c.pairs << " pairs gap " << c.gap << " rest " << c.rest;
 }
-std::vector<Case> cases() {  // the tiles are vectors of 4, 8 and 16 pairs
+// The tiles are vectors of 4, 8 and 16 pairs. In bf16 only what its vectors of 8 change: whole ones, half of one in the
+// pairs or in the rest, one and more warps, 16 warps that take another turn; each alone and beside single elements.
+std::vector<Case> cases(DType dtype) {
+  if (dtype == DType::bf16)
+    return {{1, 1, 1, 0},  {9, 3, 8, 0},    {5, 3, 8, 3, 8},    {5, 3, 16, 8, 24}, {5, 3, 4, 0, 8},
+            {2, 2, 12, 8}, {2, 1, 8, 0, 4}, {5, 3, 8, 16, 320}, {2, 40, 128, 0},   {2, 3, 33, 0, 2}};
   std::vector<Case> all;
   for (int64_t rows : {1, 5, 17})
     for (int64_t pairs : {1, 3, 4, 5, 8, 15, 16, 17, 31, 32, 33, 129})
@@ -49,12 +54,13 @@ struct Tensors {
   Tensors(const Case& c_, Where t)
       : c(c_),
         x({c.rows, c.heads * c.width()}, t, c.gap),
-        cos({kPositions, c.pairs}, t, c.gap),
-        sin({kPositions, c.pairs}, t, c.gap),
+        cos({kPositions, c.pairs}, t.in_accumulator(), c.gap),
+        sin({kPositions, c.pairs}, t.in_accumulator(), c.gap),
         position({c.rows}, {DType::i32, t.device}),
         y({c.rows, c.heads * c.width()}, t, c.gap) {
     x.fill(normal(x.size(), 1));
-    const Tensor host_cos({kPositions, c.pairs}, t.dtype), host_sin({kPositions, c.pairs}, t.dtype);
+    const DType dtype = accumulator(t.dtype);
+    const Tensor host_cos({kPositions, c.pairs}, dtype), host_sin({kPositions, c.pairs}, dtype);
     rope_table(host_cos, host_sin, rope_frequencies({.base = 100}, 2 * c.pairs, 1, 1), first_positions(kPositions));
     cos.fill(host_cos.values()), sin.fill(host_sin.values());
     std::vector<double> at(position.size());
@@ -89,6 +95,10 @@ void naive(const Tensors& t, RopeLayout layout, bool inverse) {
 
 using Op = std::function<decltype(rope)>;
 
+double rounding(const Backend& backend, double of_bf16) {
+  return backend.dtype == DType::f64 ? 1e-14 : backend.dtype == DType::f32 ? 1e-6 : of_bf16;
+}
+
 void run(const Op& op, Ctx& ctx, const Tensors& t, View y, CView x, RopeLayout layout, bool inverse) {
   op(ctx, y, x, t.cos, t.sin, t.position, {layout, t.c.width(), inverse});
 }
@@ -100,20 +110,20 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
     if (!holds) found += std::string(otherwise) + '\n';
   };
   constexpr std::array kInputs = {&Tensors::x, &Tensors::cos, &Tensors::sin, &Tensors::position};
-  Tensors t(c, backend), same_precision(c, backend.dtype), truth(c, DType::f64);
-  for (auto input : kInputs) (truth.*input).fill((t.*input).values());
+  Tensors t(c, backend), same_precision(c, accumulator(backend.dtype)), truth(c, DType::f64);
+  for (Tensors* one : {&same_precision, &truth})
+    for (auto input : kInputs) (one->*input).fill((t.*input).values());
   run(op, ctx, t, t.y, t.x, layout, inverse);
-  visit_dtype<double, float>(backend.dtype, [&]<class T>() { naive<T>(same_precision, layout, inverse); });
+  visit_dtype<double, float>(accumulator(backend.dtype), [&]<class T>() { naive<T>(same_precision, layout, inverse); });
   naive<double>(truth, layout, inverse);
-  found += parity("y", t.y, same_precision.y, truth.y);
+  found += parity_rounded_once("y", t.y, same_precision.y, truth.y);
   const Tensors fresh(c, backend.dtype);
   for (auto input : kInputs) expect((t.*input).bytes() == (fresh.*input).bytes(), "an input changed");
   expect(t.y.sentinels_intact(), "a sentinel was overwritten");
   run(op, ctx, t, t.x, t.x, layout, inverse);
   expect(t.x.bytes() == t.y.bytes(), "y = x: differs");
   run(op, ctx, t, t.x, t.x, layout, !inverse);
-  const double rounding = backend.dtype == DType::f64 ? 1e-14 : 1e-6;
-  expect(largest_difference(t.x.values(), fresh.x.values()) <= rounding * largest(fresh.x.values()),
+  expect(largest_difference(t.x.values(), fresh.x.values()) <= rounding(backend, 0x1p-7) * largest(fresh.x.values()),
          "the inverse does not undo it");
   return found;
 }
@@ -135,7 +145,7 @@ TEST(Rope, HasNoProblems) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts)
       for (bool inverse : {false, true})
-        for (const Case& c : cases())
+        for (const Case& c : cases(backend.dtype))
           EXPECT_EQ(problems(rope, backend, bench.ctx, c, layout, inverse), "")
               << backend << ' ' << c << (layout == RopeLayout::half ? " half" : " interleaved") << inverse;
   }
@@ -159,6 +169,32 @@ TEST(Rope, EveryElementThatIsUsedHasAnEffect) {
   }
 }
 
+// Each tensor lies, while all others are aligned, where no vector may lie, or where one may but not two.
+TEST(Rope, AnyTensorMayBeUnaligned) {
+  for (const Backend& backend : backends()) {
+    Bench bench(backend);
+    for (RopeLayout layout : kLayouts) {
+      const Tensors t({5, 2, 16, 0, 8}, backend);
+      const std::array<View, 4> aligned = {t.y, t.x, t.cos, t.sin};
+      const auto run = [&](const std::array<View, 4>& v) {
+        rope(bench.ctx, v[0], v[1], v[2], v[3], t.position, {layout, t.c.width()});
+      };
+      run(aligned);
+      for (size_t one = 0; one < aligned.size(); ++one)
+        for (const int64_t first : {1, 4}) {
+          const View there = aligned[one];
+          const Tensor wide({there.rows(), there.width() + 8}, {there.dtype, backend.device});
+          const Tensor fresh(t.y.view().shape, backend);
+          std::array<View, 4> views = {fresh, t.x, t.cos, t.sin};
+          views[one] = columns(wide.view(), first, there.width());
+          if (one > 0) copy(views[one], there);
+          run(views);
+          EXPECT_TRUE(same_bits(views[0], t.y)) << backend << one << first;
+        }
+    }
+  }
+}
+
 TEST(Rope, GradientMatchesCentralDifferences) {
   for (RopeLayout layout : kLayouts)
     for (const Case& c : {Case{2, 2, 2, 0}, Case{5, 3, 4, 3}, Case{3, 1, 17, 0}})
@@ -173,10 +209,8 @@ TEST(Rope, TurnsColumnSlicesOfAProductInPlace) {  // q of [q, k, v]; k and v sta
       Tensor qkv({2, 3, 3 * 64}, backend);
       const auto before = normal(qkv.size(), 4);
       qkv.fill(before);
-      for (int64_t r = 0; r < 6; ++r)
-        std::memcpy(rows(columns(qkv.view(), 0, 64), r, 1).data, rows(t.x.view(), r, 1).data,
-                    64 * size_of(backend.dtype));
       const View q = columns(qkv.view(), 0, 64);
+      copy(q, t.x);
       run(rope, bench.ctx, t, t.y, t.x, layout, false);
       rope(bench.ctx, q, q, t.cos, t.sin, reshape(t.position.view(), {6}), {layout, 32});
       Tensor rest({2, 3, 3 * 64}, backend.dtype);
@@ -193,17 +227,22 @@ TEST(Rope, AddsToWhatIsThere) {
   for (const Backend& backend : backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts)
-      for (const Case& c : {Case{6, 2, 17, 3}, Case{6, 2, 17, 3, 5}, Case{6, 2, 16, 4}, Case{6, 2, 16, 4, 8}})
+      for (const Case& c : {Case{6, 2, 17, 3}, Case{6, 2, 17, 3, 5}, Case{6, 2, 16, 8}, Case{6, 2, 16, 8, 8}})
         for (bool inverse : {false, true}) {
-          Tensors t(c, backend);
-          run(rope, bench.ctx, t, t.y, t.x, layout, inverse);
-          auto sum = t.y.values();
-          const auto before = normal(t.y.size(), 9);
-          t.y.fill(before);
+          Tensors t(c, backend), same_precision(c, accumulator(backend.dtype)), truth(c, DType::f64);
+          t.y.fill(normal(t.y.size(), 9));
+          const auto before = t.y.values();
+          for (Tensors* one : {&same_precision, &truth}) {
+            for (auto input : {&Tensors::x, &Tensors::cos, &Tensors::sin}) (one->*input).fill((t.*input).values());
+            visit_dtype<double, float>(one->y.view().dtype, [&]<class T>() { naive<T>(*one, layout, inverse); });
+            auto sum = one->y.values();
+            for (size_t i = 0; i < sum.size(); ++i) sum[i] += before[i];
+            one->y.fill(sum);
+          }
           rope(bench.ctx, t.y, t.x, t.cos, t.sin, t.position, {layout, c.width(), inverse, true});
-          const auto stored = [&](double v) { return backend.dtype == DType::f64 ? v : double{static_cast<float>(v)}; };
-          for (size_t i = 0; i < sum.size(); ++i) sum[i] += stored(before[i]);
-          EXPECT_LT(largest_difference(t.y.values(), sum), backend.dtype == DType::f64 ? 1e-15 : 1e-6) << backend;
+          EXPECT_EQ(parity_rounded_once("y", t.y, same_precision.y, truth.y), "") << backend << c;
+          if (backend.dtype == DType::bf16) continue;
+          EXPECT_LT(largest_difference(t.y.values(), truth.y.values()), backend.dtype == DType::f64 ? 1e-15 : 1e-6);
         }
   }
 }
@@ -225,7 +264,7 @@ TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
   for (const Backend& backend : emulated_backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts)
-      for (const Case& c : {Case{7, 2, 5, 3, 3}, Case{7, 2, 8, 4, 4}})
+      for (const Case& c : {Case{7, 2, 5, 3, 3}, Case{7, 2, 8, 8, 8}})
         for (bool in_place : {false, true}) {
           Tensors t(c, backend), good(c, backend);
           const auto at = good.position.values();
@@ -236,12 +275,15 @@ TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
           const Tensor& y = in_place ? t.x : t.y;
           run(rope, bench.ctx, t, y, t.x, layout, false);
           EXPECT_TRUE(y.sentinels_intact());
+          const auto values = y.values();
           for (int64_t r = 0; r < c.rows; ++r) {
-            const float *row = y.as<float>()[r], *end = row + c.heads * c.width();
+            const int64_t width = c.heads * c.width();
             if (some_outside[static_cast<size_t>(r)] == at[static_cast<size_t>(r)])
-              EXPECT_TRUE(std::equal(row, end, good.y.as<float>()[r])) << backend << c << r;
+              EXPECT_TRUE(same_bits(rows(y.view(), r, 1), rows(good.y.view(), r, 1))) << backend << c << r;
             else
-              EXPECT_TRUE(std::all_of(row, end, [](float v) { return std::isnan(v); })) << backend << c << r;
+              EXPECT_TRUE(
+                  std::all_of(&values[r * width], &values[r * width] + width, [](double v) { return std::isnan(v); }))
+                  << backend << c << r;
           }
         }
   }
@@ -256,7 +298,7 @@ TEST(Rope, KeepsNorms) {
       const auto x = t.x.values(), y = t.y.values();
       for (size_t r = 0; r < 9; ++r) {
         const std::vector<double> a(&x[r * 66], &x[r * 66] + 66), b(&y[r * 66], &y[r * 66] + 66);
-        EXPECT_NEAR(dot(b, b), dot(a, a), (backend.dtype == DType::f64 ? 1e-14 : 1e-6) * dot(a, a)) << backend;
+        EXPECT_NEAR(dot(b, b), dot(a, a), rounding(backend, 0x1p-8) * dot(a, a)) << backend;
       }
     }
   }
@@ -274,10 +316,9 @@ TEST(Rope, ProductsDependOnTheDifferenceOfPositions) {
         const auto y = t.y.values();
         return dot({y.begin(), y.begin() + 32}, {y.begin() + 32, y.end()});
       };
-      const double rounding = backend.dtype == DType::f64 ? 1e-12 : 1e-5;
       for (int difference : {0, 1, 7})
         for (int j : {1, 5, 32})
-          EXPECT_NEAR(product(j + difference, j), product(difference, 0), 32 * rounding) << backend;
+          EXPECT_NEAR(product(j + difference, j), product(difference, 0), 320 * rounding(backend, 0x1p-12)) << backend;
       EXPECT_GT(std::abs(product(7, 0) - product(0, 0)), 0.1);
       EXPECT_GT(std::abs(product(7, 0) - product(0, 7)), 0.1);
     }
@@ -396,6 +437,12 @@ TEST(Rope, ErrorsNameWhatIsWrong) {
   EXPECT_THAT(error_with({.head_width = 5}, t.y),
               HasSubstr("expected opt.head_width > 0 && x.width() % opt.head_width"));
   EXPECT_THAT(error_with({}, t.y), HasSubstr("got opt.head_width = 0"));
+  const Tensors t_bf16({3, 2, 4, 0}, DType::bf16);
+  const Tensor cos_bf16({kPositions, 4}, DType::bf16);
+  EXPECT_EQ(error({t_bf16.y, t_bf16.x, t_bf16.cos, t_bf16.sin, t_bf16.position}), "rope: has no CPU twin for bf16");
+  for (const auto& [cos, sin] : {std::pair{cos_bf16.view(), cos_bf16.view()}, {t_bf16.cos.view(), cos_bf16.view()}})
+    EXPECT_THAT(error({t_bf16.y, t_bf16.x, cos, sin, t_bf16.position}),
+                HasSubstr("expected cos.dtype == accumulator(x.dtype) && sin.dtype == cos.dtype"));
   EXPECT_THAT(error_with({.head_width = 4}, t.y),
               HasSubstr("2 * cos.width() <= opt.head_width, got cos = f32 [40, 4]"));
   EXPECT_THAT(error_with({.head_width = 8, .add = true}, t.x), HasSubstr("expected (same(y, x) && !opt.add)"));

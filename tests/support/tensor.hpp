@@ -86,6 +86,18 @@ class Tensor {
   View view_;
 };
 
+inline void copy(View to, CView from) {
+  for (int64_t r = 0; r < from.rows(); ++r)
+    std::memcpy(rows(to, r, 1).data, rows(from, r, 1).data, static_cast<size_t>(from.width()) * size_of(from.dtype));
+}
+
+inline bool same_bits(CView a, CView b) {
+  bool same = a.rows() == b.rows() && a.width() == b.width() && a.dtype == b.dtype;
+  for (int64_t r = 0; same && r < a.rows(); ++r)
+    same = std::memcmp(rows(a, r, 1).data, rows(b, r, 1).data, static_cast<size_t>(a.width()) * size_of(a.dtype)) == 0;
+  return same;
+}
+
 inline std::vector<double> normal(size_t n, unsigned seed) {
   std::mt19937 generator(seed);
   std::normal_distribution<double> distribution;

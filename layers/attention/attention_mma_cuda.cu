@@ -38,14 +38,14 @@ struct Tile {
   __device__ const bf16* chunk(int row, int c) const { return const_cast<Tile*>(this)->chunk(row, c); }
 };
 
-// Zeros beyond the strip, as far as products look. A copy that somebody has to wait for, if in vectors.
+// Zeros beyond the strip, as far as products look. In vectors it is a copy that somebody has to wait for.
 template <int kRows, int kWidth>
 __device__ void load(Tile<kRows, kWidth>& tile, const AttentionStrip<const bf16>& strip, bool vectors) {
-  constexpr int kChunks = kWidth / kChunk;
-  for (int i = thread(); i < kRows * kChunks; i += kThreads) {
-    const int row = i / kChunks, c = i % kChunks;
-    if (c >= (strip.width + 15) / 16 * 2) continue;
-    const bf16* const from = strip.data + row * strip.stride + c * kChunk;
+  constexpr int kChunks = kWidth / kChunk, kStep = kThreads / kChunks;
+  const int c = thread() % kChunks;
+  if (c >= (strip.width + 15) / 16 * 2) return;
+  const bf16* from = strip.data + thread() / kChunks * strip.stride + c * kChunk;
+  for (int row = thread() / kChunks; row < kRows; row += kStep, from += kStep * strip.stride) {
     const int left = row < strip.count ? strip.width - c * kChunk : 0;
     if (vectors) {
       copy_async16(tile.chunk(row, c), left > 0 ? from : strip.data, left > 0 ? 16 : 0);
@@ -61,17 +61,31 @@ __device__ void load(Tile<kRows, kWidth>& tile, const AttentionStrip<const bf16>
 template <int kM, int kN>
 struct Sums {
   float at[kM][kN][4] = {};
+  __device__ float& operator[](int e) { return at[e / (4 * kN)][e / 4 % kN][e % 4]; }
 };
 template <int kM, int kSteps>
 struct Operand {
   uint32_t at[kM][kSteps][4];
 };
 
+// f(e, half, row, column) for each element of sums of this shape that the lane has; half = 2 m + h.
+template <int kM, int kN, class F>
+__device__ void each(const Sums<kM, kN>&, F&& f) {
+  const int row = 16 * kM * warp() + lane() / 4, column = lane() % 4 * 2;
+  RW_UNROLL
+  for (int e = 0; e < 4 * kM * kN; ++e) {
+    const int half = e / (4 * kN) * 2 + e / 2 % 2;
+    f(e, half, row + 8 * half, column + e / 4 % kN * 8 + e % 2);
+  }
+}
+
 template <int kM, int kN>
 __device__ Operand<kM, kN / 2> rounded(const Sums<kM, kN>& s) {
   Operand<kM, kN / 2> left;
-  RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int n = 0; n < kN; ++n) RW_UNROLL for (int h = 0; h < 2; ++h)
-      left.at[m][n / 2][n % 2 * 2 + h] = pack_bf16(s.at[m][n][2 * h], s.at[m][n][2 * h + 1]);
+  for (int m = 0; m < kM; ++m)
+    for (int n = 0; n < kN; ++n)
+      for (int h = 0; h < 2; ++h)
+        left.at[m][n / 2][n % 2 * 2 + h] = pack_bf16(s.at[m][n][2 * h], s.at[m][n][2 * h + 1]);
   return left;
 }
 
@@ -79,9 +93,9 @@ __device__ Operand<kM, kN / 2> rounded(const Sums<kM, kN>& s) {
 template <int kM, int kN, int kSteps>
 __device__ void multiply(Sums<kM, kN>& sum, int n, const Operand<kM, kSteps>& left, int step,
                          const uint32_t (&right)[4]) {
-  RW_UNROLL for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 2; ++i) {
     const uint32_t half[2] = {right[2 * i], right[2 * i + 1]};
-    RW_UNROLL for (int m = 0; m < kM; ++m) mma_m16n8k16_bf16(sum.at[m][n + i], left.at[m][step], half);
+    for (int m = 0; m < kM; ++m) mma_m16n8k16_bf16(sum.at[m][n + i], left.at[m][step], half);
   }
 }
 
@@ -90,12 +104,13 @@ template <int kM, int kColumns, int kRows, int kWidth>
 __device__ Sums<kM, kColumns / 8> products(const Tile<kRows, kWidth>& rows, const Tile<kColumns, kWidth>& columns,
                                            int width) {
   Sums<kM, kColumns / 8> s;
-  RW_UNROLL for (int k = 0; k < kWidth / 16; ++k) {
+  RW_UNROLL
+  for (int k = 0; k < kWidth / 16; ++k) {
     if (16 * k >= width) break;
     Operand<kM, 1> left;
-    RW_UNROLL for (int m = 0; m < kM; ++m)
-        ldmatrix_x4(left.at[m][0], rows.chunk(16 * (kM * warp() + m) + lane() % 16, 2 * k + lane() / 16));
-    RW_UNROLL for (int n = 0; n < kColumns / 8; n += 2) {
+    for (int m = 0; m < kM; ++m)
+      ldmatrix_x4(left.at[m][0], rows.chunk(16 * (kM * warp() + m) + lane() % 16, 2 * k + lane() / 16));
+    for (int n = 0; n < kColumns / 8; n += 2) {
       uint32_t right[4];
       ldmatrix_x4(right, columns.chunk(8 * n + lane() / 16 * 8 + lane() % 8, 2 * k + lane() / 8 % 2));
       multiply(s, n, left, 0, right);
@@ -108,9 +123,10 @@ __device__ Sums<kM, kColumns / 8> products(const Tile<kRows, kWidth>& rows, cons
 template <int kM, int kWidth, int kColumns>
 __device__ void add_weighted(Sums<kM, kWidth / 8>& sum, const Operand<kM, kColumns / 16>& weights,
                              const Tile<kColumns, kWidth>& columns, int width) {
-  RW_UNROLL for (int n = 0; n < kWidth / 16; ++n) {
+  RW_UNROLL
+  for (int n = 0; n < kWidth / 16; ++n) {
     if (16 * n >= width) break;
-    RW_UNROLL for (int k = 0; k < kColumns / 16; ++k) {
+    for (int k = 0; k < kColumns / 16; ++k) {
       uint32_t right[4];
       ldmatrix_x4<true>(right, columns.chunk(16 * k + lane() % 16, 2 * n + lane() / 16));
       multiply(sum, 2 * n, weights, k, right);
@@ -118,24 +134,24 @@ __device__ void add_weighted(Sums<kM, kWidth / 8>& sum, const Operand<kM, kColum
   }
 }
 
-// `to` = sum[m][..][2 h ..] · factor[m][h], by way of this warp's rows of `tile`, which no other warp uses.
+// By way of this warp's rows of `tile`, which no other warp uses.
 template <int kM, int kRows, int kWidth>
 __device__ void put(const AttentionStrip<bf16>& to, Tile<kRows, kWidth>& tile, const Sums<kM, kWidth / 8>& sum,
-                    const float (&factor)[kM][2], bool vectors) {
+                    bool vectors) {
   constexpr int kChunks = kWidth / kChunk;
-  const int first = 16 * kM * warp();
+  const Operand<kM, kWidth / 16> pairs = rounded(sum);
   __syncwarp();
-  RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h)
-      RW_UNROLL for (int n = 0; n < kWidth / 8; ++n) {
-    if (8 * n >= to.width) break;
-    const float low = sum.at[m][n][2 * h] * factor[m][h], high = sum.at[m][n][2 * h + 1] * factor[m][h];
-    Vec<bf16, 2> pair;
-    pair.set(0, low), pair.set(1, high);
-    store(tile.chunk(first + 16 * m + 8 * h + lane() / 4, n) + lane() % 4 * 2, pair);
+  RW_UNROLL
+  for (int e = 0; e < kM * kWidth / 4; ++e) {
+    const int m = e / (kWidth / 4), n = e / 2 % (kWidth / 8), h = e % 2;
+    const int row = 16 * (kM * warp() + m) + 8 * h + lane() / 4;
+    if (8 * n < to.width)
+      *reinterpret_cast<uint32_t*>(tile.chunk(row, n) + lane() % 4 * 2) = pairs.at[m][n / 2][n % 2 * 2 + h];
   }
   __syncwarp();
   for (int i = lane(); i < 16 * kM * kChunks; i += 32) {
-    const int row = first + i / kChunks, c = i % kChunks, left = row < to.count ? to.width - c * kChunk : 0;
+    const int row = 16 * kM * warp() + i / kChunks, c = i % kChunks;
+    const int left = row < to.count ? to.width - c * kChunk : 0;
     if (left <= 0) continue;
     const auto v = load<kChunk>(tile.chunk(row, c));
     bf16* const at = to.data + row * to.stride + c * kChunk;
@@ -206,15 +222,14 @@ struct ForwardShape {
 template <int kWidth>
 __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call call, Rows<bf16> o, Rows<float> lse) {
   using S = ForwardShape<kWidth>;
-  constexpr int kM = S::kM, kN = S::kColumns / 8;
+  constexpr int kM = S::kM;
   auto& shared = *dynamic_shared<typename S::Shared>();
   const AttentionPolicy& policy = call.policy;
   const Piece query = piece_of_block(call.batch, call.heads, policy.queries, S::kRows, true);
   const Span rows = query.queries(policy), mine = of_warp<kM>(rows);
-  const int group = call.group_of(query.head), first = 16 * kM * warp() + lane() / 4;
-  float top[kM][2], sum[kM][2] = {};
-  for (auto& of_block : top)
-    for (float& v : of_block) v = -kInfinity;
+  const int group = call.group_of(query.head);
+  float top[2 * kM], sum[2 * kM] = {};
+  for (float& v : top) v = -kInfinity;
   Sums<kM, kWidth / 8> out;
 
   for (int branch = call.branches - 1; branch >= 0; --branch) {
@@ -231,42 +246,38 @@ __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call ca
       const Span key{t * S::kColumns, (t + 1) * S::kColumns};
       if (!sees_some(mine, key)) return;
       auto s = products<kM>(shared.q, stage.k, call.width);
-      const bool all = policy.sees_all(query.b, mine, key, branch);
-      RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h) {
-        const Query& row = shared.queries[first + 16 * m + 8 * h];
-        RW_UNROLL for (int n = 0; n < kN; ++n) RW_UNROLL for (int i = 0; i < 2; ++i) s.at[m][n][2 * h + i] *= row.scale;
-        if (!all)
-          RW_UNROLL for (int n = 0; n < kN; ++n)
-              RW_UNROLL for (int i = 0; i < 2; ++i) if (!row.keys.has(key.begin + 8 * n + lane() % 4 * 2 + i))
-                  s.at[m][n][2 * h + i] = -kInfinity;
-        float now = top[m][h];
-        RW_UNROLL for (int n = 0; n < kN; ++n) RW_UNROLL for (int i = 0; i < 2; ++i) now =
-            fmaxf(now, s.at[m][n][2 * h + i]);
-        for (int lanes = 1; lanes < 4; lanes *= 2) now = fmaxf(now, __shfl_xor_sync(kAllLanes, now, lanes));
-        const float base = now == -kInfinity ? 0 : now;  // nothing seen so far
-        const float shrink = exp2f(top[m][h] - base);
-        top[m][h] = now;
-        sum[m][h] *= shrink;
-        RW_UNROLL for (int n = 0; n < kN; ++n) RW_UNROLL for (int i = 0; i < 2; ++i) {
-          float& p = s.at[m][n][2 * h + i];
-          p = exp2f(p - base);
-          sum[m][h] += p;
-        }
-        RW_UNROLL for (int n = 0; n < kWidth / 8; ++n) RW_UNROLL for (int i = 0; i < 2; ++i) out.at[m][n][2 * h + i] *=
-            shrink;
+      each(s, [&](int e, int, int row, int) { s[e] *= shared.queries[row].scale; });
+      if (!policy.sees_all(query.b, mine, key, branch))
+        each(s, [&](int e, int, int row, int column) {
+          if (!shared.queries[row].keys.has(key.begin + column)) s[e] = -kInfinity;
+        });
+      float now[2 * kM], base[2 * kM], shrink[2 * kM];
+      for (int half = 0; half < 2 * kM; ++half) now[half] = top[half];
+      each(s, [&](int e, int half, int, int) { now[half] = fmaxf(now[half], s[e]); });
+      for (int half = 0; half < 2 * kM; ++half) {
+        for (int lanes = 1; lanes < 4; lanes *= 2)
+          now[half] = fmaxf(now[half], __shfl_xor_sync(kAllLanes, now[half], lanes));
+        base[half] = now[half] == -kInfinity ? 0 : now[half];  // nothing seen so far
+        shrink[half] = exp2f(top[half] - base[half]);
+        top[half] = now[half];
+        sum[half] *= shrink[half];
       }
+      each(s, [&](int e, int half, int, int) {
+        s[e] = exp2f(s[e] - base[half]);
+        sum[half] += s[e];
+      });
+      each(out, [&](int e, int half, int, int) { out[e] *= shrink[half]; });
       add_weighted(out, rounded(s), stage.v, call.value_width);
     };
     stream(shared.stages, 1, policy.key_tiles(query.b, rows, branch, S::kColumns), begin, load_keys, use);
   }
-  float factor[kM][2];
-  RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h) {
-    const int r = first + 16 * m + 8 * h;
-    for (int lanes = 1; lanes < 4; lanes *= 2) sum[m][h] += __shfl_xor_sync(kAllLanes, sum[m][h], lanes);
-    factor[m][h] = 1 / sum[m][h];
-    if (lane() % 4 == 0 && r < query.count) lse[query.row + r][query.head] = (top[m][h] + log2f(sum[m][h])) * kLn2;
+  for (int half = 0; half < 2 * kM; ++half) {
+    for (int lanes = 1; lanes < 4; lanes *= 2) sum[half] += __shfl_xor_sync(kAllLanes, sum[half], lanes);
+    const int row = 16 * kM * warp() + 8 * half + lane() / 4;
+    if (lane() % 4 == 0 && row < query.count) lse[query.row + row][query.head] = (top[half] + log2f(sum[half])) * kLn2;
   }
-  put<kM>(query.strip(o, call.value_width), shared.q, out, factor, call.vectors);
+  each(out, [&](int e, int half, int, int) { out[e] /= sum[half]; });
+  put(query.strip(o, call.value_width), shared.q, out, call.vectors);
 }
 
 template <int kWidth>
@@ -290,47 +301,29 @@ struct BackwardShape {
   };
 };
 
-// s becomes p. A column is a key, or a query.
-template <bool kKeysAreColumns, int kM, int kN>
+// s becomes p. Rows are queries and columns are keys, or the other way round.
+template <bool kRowsAreQueries, int kM, int kN>
 __device__ void weigh(Sums<kM, kN>& s, const Query* queries, int first_key, bool all) {
-  const int row = 16 * kM * warp() + lane() / 4, column = lane() % 4 * 2;
-  RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h) RW_UNROLL for (int n = 0; n < kN; ++n)
-      RW_UNROLL for (int i = 0; i < 2; ++i) {
-    const int r = row + 16 * m + 8 * h, c = column + 8 * n + i;
-    const Query& query = queries[kKeysAreColumns ? r : c];
-    s.at[m][n][2 * h + i] = query.scale * s.at[m][n][2 * h + i] - query.lse;
-  }
+  each(s, [&](int e, int, int row, int column) {
+    const Query& query = queries[kRowsAreQueries ? row : column];
+    s[e] = query.scale * s[e] - query.lse;
+  });
   if (!all)
-    RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h) RW_UNROLL for (int n = 0; n < kN; ++n)
-        RW_UNROLL for (int i = 0; i < 2; ++i) {
-      const int r = row + 16 * m + 8 * h, c = column + 8 * n + i;
-      if (!queries[kKeysAreColumns ? r : c].keys.has(first_key + (kKeysAreColumns ? c : r)))
-        s.at[m][n][2 * h + i] = -kInfinity;
-    }
-  RW_UNROLL for (auto& of_rows : s.at) RW_UNROLL for (auto& of_columns : of_rows) RW_UNROLL for (float& p : of_columns)
-      p = exp2f(p);
+    each(s, [&](int e, int, int row, int column) {
+      const int key = first_key + (kRowsAreQueries ? column : row);
+      if (!queries[kRowsAreQueries ? row : column].keys.has(key)) s[e] = -kInfinity;
+    });
+  each(s, [&](int e, int, int, int) { s[e] = exp2f(s[e]); });
 }
 
-// of_value, dp, becomes ds, in units of ln 2.
-template <bool kKeysAreColumns, int kM, int kN>
-__device__ void differentiate(Sums<kM, kN>& of_value, const Sums<kM, kN>& p, const Query* queries) {
-  const int row = 16 * kM * warp() + lane() / 4, column = lane() % 4 * 2;
-  RW_UNROLL for (int m = 0; m < kM; ++m) RW_UNROLL for (int h = 0; h < 2; ++h) RW_UNROLL for (int n = 0; n < kN; ++n)
-      RW_UNROLL for (int i = 0; i < 2; ++i) {
-    const Query& query = queries[kKeysAreColumns ? row + 16 * m + 8 * h : column + 8 * n + i];
-    float& ds = of_value.at[m][n][2 * h + i];
-    ds = query.scale * p.at[m][n][2 * h + i] * (ds - query.projection);
-  }
+// dp becomes ds, in units of ln 2.
+template <bool kRowsAreQueries, int kM, int kN>
+__device__ void differentiate(Sums<kM, kN>& dp, Sums<kM, kN>& p, const Query* queries) {
+  each(dp, [&](int e, int, int row, int column) {
+    const Query& query = queries[kRowsAreQueries ? row : column];
+    dp[e] = query.scale * p[e] * (dp[e] - query.projection);
+  });
 }
-
-template <int kM>
-struct Factors {
-  float at[kM][2];
-  __device__ explicit Factors(float v) {
-    for (auto& of_block : at)
-      for (float& factor : of_block) factor = v;
-  }
-};
 
 // Rows are queries, columns are keys, far ones first.
 template <int kWidth>
@@ -367,8 +360,8 @@ __global__ void __launch_bounds__(kThreads)
       add_weighted(dq, rounded(ds), stage.k, call.width);
     };
     stream(shared.stages, 1, policy.key_tiles(query.b, rows, branch, S::kColumns), begin, load_keys, use);
-    put<kM>(query.strip(branch == kNear ? dq_near : dq_far, call.width), shared.q, dq, Factors<kM>(kLn2).at,
-            call.vectors);
+    each(dq, [&](int e, int, int, int) { dq[e] *= kLn2; });
+    put(query.strip(branch == kNear ? dq_near : dq_far, call.width), shared.q, dq, call.vectors);
   }
 }
 
@@ -415,14 +408,15 @@ __global__ void __launch_bounds__(kThreads)
       }
     };
     stream(shared.stages, per_group, policy.query_tiles(key.b, rows, branch, S::kColumns), begin, load_query_tile, use);
-    if constexpr (kKeys)
-      put<kM>(key.strip(branch == kNear ? dk_near : dk_far, call.width), shared.k, dk, Factors<kM>(kLn2).at,
-              call.vectors);
+    if constexpr (kKeys) {
+      each(dk, [&](int e, int, int, int) { dk[e] *= kLn2; });
+      put(key.strip(branch == kNear ? dk_near : dk_far, call.width), shared.k, dk, call.vectors);
+    }
   }
-  if constexpr (kValues) put<kM>(key.strip(dv, call.value_width), shared.v, sum_dv, Factors<kM>(1).at, call.vectors);
+  if constexpr (kValues) put(key.strip(dv, call.value_width), shared.v, sum_dv, call.vectors);
 }
 
-// Calls f.operator()<kWidth>(), at least as wide as the heads.
+// Calls// Calls f.operator()<kWidth>(), at least as wide as the heads.
 template <class F>
 void visit_width(const Call& call, F&& f) {
   const int width = std::max(call.width, call.value_width);

@@ -191,6 +191,17 @@ TEST(Attention, HasNoProblems) {
 }
 #endif
 
+TEST(Attention, MatricesHaveNoBankConflicts) {
+  for (const Backend& backend : backends())
+    for (int64_t width : {64, 128, 256}) {
+      if (backend.dtype != DType::bf16) continue;
+      Trial trial(Op(), backend, {1, 1, 1, 40, 0, width, width});
+      const size_t before = simt::matrix_bank_conflicts();
+      trial.forward(), trial.backward();
+      EXPECT_EQ(simt::matrix_bank_conflicts(), before) << width;
+    }
+}
+
 // The worst error of dq, dk and dv against central differences of Σ do · o.
 double gradient_error(const Op& op, const AttentionCase& c) {
   Trial trial(op, {"plain_f64", DType::f64, {}, true}, c);

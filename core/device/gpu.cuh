@@ -10,8 +10,11 @@
 //                                                                fragments as PTX ISA 9.7.14 lays them over the lanes
 // ldmatrix_x4<transposed>(r, row)                                four 8x8 matrices of 16-bit elements; `row` is this
 //                                                                lane's row of 16 bytes
-// copy_async16(to, from), copy_async_commit(), copy_async_wait<n>()   16 bytes into shared memory; at most n groups may
-//                                                                still be on their way when wait returns
+// copy_async16(to, from, bytes = 16)                             16 bytes into shared memory: the first `bytes` from
+//                                                                global memory, zeros after them
+// copy_async_commit(), copy_async_wait<n>()                      at most n groups of copies may still be on their way
+//                                                                when wait returns
+// RW_UNROLL for (...)                                            fully, so that arrays indexed by it stay in registers
 #pragma once
 #include <cuda_runtime.h>
 
@@ -21,6 +24,8 @@
 
 #include "core/ctx.hpp"
 #include "core/device/kernel_name.hpp"
+
+#define RW_UNROLL _Pragma("unroll")
 
 namespace rw {
 
@@ -88,10 +93,11 @@ __device__ void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
                  : "memory");
 }
 
-__device__ inline void copy_async16(void* to, const void* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
-               "l"(from)
-               : "memory");
+__device__ inline void copy_async16(void* to, const void* from, int bytes = 16) {
+  asm volatile(
+      "cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
+      "l"(from), "r"(bytes)
+      : "memory");
 }
 __device__ inline void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int groups>

@@ -29,7 +29,7 @@ AttentionSizes check_inputs(const Expect& expect, const Ctx& ctx, CView q, CView
   expect(sizes.batch > 0 && k.shape.dim[0] == sizes.batch && v.shape == of_v,
          "one batch size and as many values as keys", "q, k, v", q, k, v);
   expect(1 <= sizes.queries && sizes.queries <= sizes.keys, "at least one query and no more than keys", "q, k", q, k);
-  expect(q.dtype == DType::f64 || q.dtype == DType::f32, "f64 or f32", "q", q);
+  expect(q.dtype != DType::i32, "f64, f32 or bf16", "q", q);
   expect(k.dtype == q.dtype && v.dtype == q.dtype, "one dtype", "q, k, v", q, k, v);
   expect(on_device(ctx, q, k, v, first_key), "all on the context's device", "q, k, v, first_key", q, k, v, first_key);
   const Shape of_first_key{sizes.batch, sizes.keys};
@@ -38,8 +38,9 @@ AttentionSizes check_inputs(const Expect& expect, const Ctx& ctx, CView q, CView
          "i32 [B, Tk], dense", "first_key, k", first_key, k);
   expect(std::isfinite(opt.scale), "a finite scale", "scale", opt.scale);
   const Shape of_factor{sizes.batch, sizes.queries};
-  expect(factor.empty() || (factor.shape == of_factor && factor.dtype == q.dtype && factor.row_stride == sizes.queries),
-         "q's dtype, [B, Tq], dense", "factor, q", factor, q);
+  expect(factor.empty() ||
+             (factor.shape == of_factor && factor.dtype == accumulator(q.dtype) && factor.row_stride == sizes.queries),
+         "the accumulator dtype of q, [B, Tq], dense", "factor, q", factor, q);
   expect(q_far.empty() == k_far.empty(), "both branches' queries and keys", "q_far, k_far", q_far, k_far);
   if (!q_far.empty())
     expect(q_far.shape == q.shape && k_far.shape == k.shape && q_far.dtype == q.dtype && k_far.dtype == q.dtype,
@@ -81,7 +82,7 @@ void attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, co
   RW_CHECK(disjoint_from_all(lse, o, q, k, v, opt.first_key, opt.factor, opt.q_far, opt.k_far), lse, o, q, k, v);
 
   const ArenaScope scope(ctx.scratch);
-  const View scratch = ctx.scratch.take(forward_scratch(ctx, sizes, q, k, v, opt), q.dtype, __func__);
+  const View scratch = ctx.scratch.take(forward_scratch(ctx, sizes, q, k, v, opt), accumulator(q.dtype), __func__);
   dispatch<cpu::attention_forward, fast::attention_forward, cuda::attention_forward>(__func__, ctx, q.dtype, o, lse, q,
                                                                                      k, v, opt, scratch);
 }
@@ -113,7 +114,7 @@ void attention_backward(Ctx& ctx, View dq, View dk, View dv, View dq_far, View d
   RW_CHECK(apart(dk_far, dq_far, dv, dk, dq), dk_far, dq_far, dv, dk, dq, do_, o, lse, q, k, v);
 
   const ArenaScope scope(ctx.scratch);
-  const View scratch = ctx.scratch.take(backward_scratch(ctx, sizes, q, k, v, opt), q.dtype, __func__);
+  const View scratch = ctx.scratch.take(backward_scratch(ctx, sizes, q, k, v, opt), accumulator(q.dtype), __func__);
   dispatch<cpu::attention_backward, fast::attention_backward, cuda::attention_backward>(
       __func__, ctx, q.dtype, dq, dk, dv, dq_far, dk_far, do_, o, lse, q, k, v, opt, scratch);
 }

@@ -20,10 +20,11 @@
 //   do_i dqf_i = Σ_{j far} ds_ij · kf_j,   dkf_j = Σ_{i far, h in group} ds_ij · qf_i
 //
 // Shapes   q, qf, dq, dqf [B, Tq, H·d]; k, kf, dk, dkf [B, Tk, G·d]; v, dv [B, Tk, G·e]; o, do [B, Tq, H·e]; lse
-//          [B, Tq, H], of the accumulator dtype; first_key i32 [B, Tk], non-decreasing along Tk with first_key[j] ≤ j,
-//          or empty; λ [B, Tq], dense, or empty: 1. d = opt.head_width; G divides H; Tk ≥ Tq ≥ 1. dqf and dkf are empty
+//          [B, Tq, H]; first_key i32 [B, Tk], non-decreasing along Tk with first_key[j] ≤ j, or empty; λ [B, Tq],
+//          dense, or empty: 1. d = opt.head_width; G divides H; Tk ≥ Tq ≥ 1. dqf and dkf are empty
 //          exactly when there is no far branch.
-// DTypes   f64, f32, one for all but first_key.
+// DTypes   f64, f32, or bf16 on a GPU, one for all but first_key; lse and λ are of the accumulator dtype. In bf16 the
+//          operands of products, p and ds among them, are rounded to it; scores, sums, D and exponentials are f32.
 // Aliasing outputs overlap nothing. All tensors may be column slices. Inputs may be one another: kf may be k.
 // Errors   rw::Error if a shape, dtype, device or alias is otherwise, the scale is not finite, or near, window or sinks
 //          is negative, or d or e is above 256 on a GPU. What first_key holds is not looked at; there a query that sees

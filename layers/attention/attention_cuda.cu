@@ -1,5 +1,4 @@
-#include "layers/attention/attention.hpp"
-#include "layers/attention/attention_policy.cuh"
+#include "layers/attention/attention_cuda.cuh"
 
 namespace rw {
 namespace {
@@ -8,20 +7,16 @@ namespace {
 // pass through shared memory in pieces of kTile rows and kTile of their columns, so that any width fits. Products have
 // 4 x 4 results per thread: rows 4 y + 0 .. 3, and columns x + 16 k of scores or 4 x + 0 .. 3 of a piece.
 constexpr int kTile = 64, kLanes = 16, kThreads = kLanes * kLanes;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+using Call = AttentionCall<float>;
+using Outer = AttentionOuter<float>;
+using Piece = AttentionPiece;
+using Strip = AttentionStrip<const float>;
 
 __device__ int x() { return static_cast<int>(threadIdx.x); }
 __device__ int y() { return static_cast<int>(threadIdx.y); }
 
 struct Tile {
   float at[kTile][kTile + 4];  // neighbouring rows begin in other banks, and at multiples of 16 bytes
-};
-
-// Up to kTile rows of one head.
-struct Strip {
-  const float* data;
-  int64_t stride;
-  int count, width;
 };
 
 class Staged {
@@ -106,22 +101,22 @@ __device__ void add_weighted(float (&sum)[kPieces][4][4], const Tile& weights, i
   });
 }
 
-// Row 4 y + r of `to`, one head's, is sum[..][r] / divisor[r].
+// Row 4 y + r of `to` is sum[..][r] / divisor[r].
 template <int kPieces>
-__device__ void put(Rows<float> to, int rows, int width, const float (&sum)[kPieces][4][4], const float (&divisor)[4],
+__device__ void put(const AttentionStrip<float>& to, const float (&sum)[kPieces][4][4], const float (&divisor)[4],
                     bool vectors) {
   each_piece<kPieces>([&](int c) {
     const int column = c * kTile + 4 * x();
     for (int r = 0; r < 4; ++r) {
-      if (4 * y() + r >= rows) break;
-      float* const at = to[4 * y() + r] + column;
+      if (4 * y() + r >= to.count) break;
+      float* const at = to.data + (4 * y() + r) * to.stride + column;
       Vec<float, 4> v;
       for (int n = 0; n < 4; ++n) v.at[n] = sum[c][r][n] / divisor[r];
-      if (vectors && column < width)
+      if (vectors && column < to.width)
         store(at, v);
       else
         for (int n = 0; n < 4; ++n)
-          if (column + n < width) at[n] = v.at[n];
+          if (column + n < to.width) at[n] = v.at[n];
     }
   });
 }
@@ -135,90 +130,18 @@ __device__ float sum_of_row(float v) {
   return v;
 }
 
-// The inputs of a call, near and far, and where its heads lie.
-struct Call {
-  Call(CView q_, CView k_, CView v_, const AttentionOpt& opt, bool vectors_)
-      : Call(AttentionSizes(q_, k_, v_, opt), q_, k_, v_, opt, vectors_) {}
-  Call(const AttentionSizes& n, CView q_, CView k_, CView v_, const AttentionOpt& opt, bool vectors_)
-      : policy{AttentionSight(n.keys, opt), n.queries, opt.factor.as<float>().data, static_cast<float>(opt.scale)},
-        q{q_.as<float>(), opt.q_far.as<float>()},
-        k{k_.as<float>(), opt.k_far.as<float>()},
-        v(v_.as<float>()),
-        batch(static_cast<int>(n.batch)),
-        heads(static_cast<int>(n.heads)),
-        groups(static_cast<int>(n.groups)),
-        width(static_cast<int>(n.width)),
-        value_width(static_cast<int>(n.value_width)),
-        branches(opt.q_far.empty() ? 1 : 2),
-        vectors(vectors_ && width % 4 == 0 && value_width % 4 == 0) {}
-
-  AttentionPolicy policy;
-  Rows<const float> q[2], k[2], v;
-  int batch, heads, groups, width, value_width, branches;
-  bool vectors;
-
-  __device__ int group_of(int head) const { return head / (heads / groups); }
-};
-
-// A tile of the queries of a head, or of the keys of a group.
-struct Piece {
-  __device__ Piece(int64_t b_, int head_, int64_t length, int tile)
-      : b(b_),
-        head(head_),
-        begin(tile * kTile),
-        count(static_cast<int>(std::min<int64_t>(length - begin, kTile))),
-        row(b * length + begin) {}
-
-  template <class T>
-  __device__ Rows<T> of(Rows<T> matrix, int width) const {
-    return {matrix[row] + head * width, matrix.stride};
-  }
-  __device__ Strip strip(Rows<const float> matrix, int width) const {
-    const auto rows = of(matrix, width);
-    return {rows.data, rows.stride, count, width};
-  }
-  __device__ Span queries(const AttentionPolicy& policy) const {
-    return {policy.prefix() + begin, policy.prefix() + begin + count};
-  }
-  __device__ Span keys() const { return {begin, begin + kTile}; }
-
-  int64_t b;
-  int head, begin, count;
-  int64_t row;  // the first, in the matrix
-};
-
-// Blocks of the same tile number are neighbours, so that those of one group share what they read.
-__device__ Piece piece_of_block(int batch, int heads, int64_t length, bool backwards) {
-  const int item = static_cast<int>(blockIdx.x), pair = item % (batch * heads), tile = item / (batch * heads);
-  const int tiles = static_cast<int>((length + kTile - 1) / kTile);
-  return {pair / heads, pair % heads, length, backwards ? tiles - 1 - tile : tile};
-}
-
-// What scores need to know of a query. Beyond the last query all is zero, as in the tiles, and adds nothing.
-struct QueryRow {
-  SeenKeys keys{};
-  float scale = 0, lse = 0, projection = 0;
-};
-
 template <int kStrips>
 struct Shared {
   Tile rows[kStrips], columns, weights;
-  QueryRow queries[kTile];
+  AttentionQuery queries[kTile];
 };
 
 // Every thread has passed a barrier since it last read them, and will pass one.
-__device__ void load_queries(QueryRow (&rows)[kTile], const AttentionPolicy& policy, const Piece& queries, int branch,
-                             Rows<const float> lse, Rows<const float> projection) {
+__device__ void load_queries(AttentionQuery (&rows)[kTile], const AttentionPolicy& policy,
+                             const AttentionPiece& queries, int branch, Rows<const float> lse,
+                             Rows<const float> projection) {
   const int r = y() * kLanes + x();
-  if (r >= kTile) return;
-  QueryRow row;
-  if (r < queries.count) {
-    const int i = queries.queries(policy).begin + r;
-    row = {policy.keys_of(queries.b, i, branch), policy.scale_of(queries.b, i)};
-    if (lse.data) row.lse = lse[queries.row + r][queries.head];
-    if (projection.data) row.projection = projection[queries.row + r][queries.head];
-  }
-  rows[r] = row;
+  if (r < kTile) rows[r] = AttentionQuery(policy, queries, r, branch, lse, projection);
 }
 
 // Rows are queries, columns are keys, far ones first.
@@ -227,7 +150,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
     attention_forward_kernel(Call call, Rows<float> o, Rows<float> lse) {
   auto& shared = *dynamic_shared<Shared<1>>();
   const AttentionPolicy& policy = call.policy;
-  const Piece query = piece_of_block(call.batch, call.heads, policy.queries, true);
+  const Piece query = piece_of_block(call.batch, call.heads, policy.queries, kTile, true);
   const Span rows = query.queries(policy);
   Staged of_rows(shared.rows[0]), of_columns(shared.columns);
   float top[4], sum[4] = {}, out[kPieces][4][4] = {};
@@ -237,14 +160,14 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
     load_queries(shared.queries, policy, query, branch, {}, {});
     const TileRun run = policy.key_tiles(query.b, rows, branch, kTile);
     for (int t = run.first(); t < run.end; t = run.next(t)) {
-      const Piece key(query.b, call.group_of(query.head), policy.sight.keys, t);
+      const Piece key(query.b, call.group_of(query.head), policy.sight.keys, t, kTile);
       float s[4][4];
       products(s, of_rows, query.strip(call.q[branch], call.width), of_columns, key.strip(call.k[branch], call.width),
                call.vectors);
 
       const bool all = policy.sees_all(query.b, rows, key.keys(), branch);
       for (int r = 0; r < 4; ++r) {
-        const QueryRow& row = shared.queries[4 * y() + r];
+        const AttentionQuery& row = shared.queries[4 * y() + r];
         float now = top[r];
         for (int k = 0; k < 4; ++k) {
           const bool seen = all || row.keys.has(key.begin + x() + kLanes * k);
@@ -271,31 +194,27 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
     sum[r] = sum_of_row(sum[r]);
     if (x() == 0 && 4 * y() + r < query.count) lse[query.row + 4 * y() + r][query.head] = top[r] + logf(sum[r]);
   }
-  put(query.of(o, call.value_width), query.count, call.value_width, out, sum, call.vectors);
+  put(query.strip(o, call.value_width), out, sum, call.vectors);
 }
 
 // D_i = <do_i, o_i>, [B · Tq, H]: a team for each.
-__global__ void attention_projection_kernel(Rows<float> projection, Rows<const float> do_, Rows<const float> o,
-                                            int64_t items, int heads, int width) {
+template <class T>
+__global__ void attention_projection_kernel(Rows<float> projection, Rows<const T> do_, Rows<const T> o, int64_t items,
+                                            int heads, int width) {
   const int64_t item = row_of_team(), row = item / heads, head = item % heads;
   if (item >= items) return;
   float sum = 0;
   for (int c = x(); c < width; c += static_cast<int>(blockDim.x))
-    sum += do_[row][head * width + c] * o[row][head * width + c];
+    sum += to_float(do_[row][head * width + c]) * to_float(o[row][head * width + c]);
   sum = team_sum(sum);
   if (x() == 0) projection[row][head] = sum;
 }
-
-// What both kernels of backward read beside the inputs.
-struct Outer {
-  Rows<const float> do_, lse, projection;
-};
 
 struct Pair {
   float p, ds;
 };
 
-__device__ Pair pair_of(bool seen, const QueryRow& query, float score, float of_value) {
+__device__ Pair pair_of(bool seen, const AttentionQuery& query, float score, float of_value) {
   const float p = expf(seen ? query.scale * score - query.lse : -kInfinity);
   return {p, query.scale * p * (of_value - query.projection)};
 }
@@ -306,7 +225,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
     attention_query_gradient_kernel(Call call, Outer outer, Rows<float> dq_near, Rows<float> dq_far) {
   auto& shared = *dynamic_shared<Shared<2>>();
   const AttentionPolicy& policy = call.policy;
-  const Piece query = piece_of_block(call.batch, call.heads, policy.queries, true);
+  const Piece query = piece_of_block(call.batch, call.heads, policy.queries, kTile, true);
   const Span rows = query.queries(policy);
   Staged of_q(shared.rows[0]), of_do(shared.rows[1]), of_columns(shared.columns);
 
@@ -315,7 +234,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
     float dq[kPieces][4][4] = {};
     const TileRun run = policy.key_tiles(query.b, rows, branch, kTile);
     for (int t = run.first(); t < run.end; t = run.next(t)) {
-      const Piece key(query.b, call.group_of(query.head), policy.sight.keys, t);
+      const Piece key(query.b, call.group_of(query.head), policy.sight.keys, t, kTile);
       const Strip k = key.strip(call.k[branch], call.width);
       float s[4][4], of_value[4][4];
       products(of_value, of_do, query.strip(outer.do_, call.value_width), of_columns,
@@ -324,7 +243,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
 
       const bool all = policy.sees_all(query.b, rows, key.keys(), branch);
       for (int r = 0; r < 4; ++r) {
-        const QueryRow& row = shared.queries[4 * y() + r];
+        const AttentionQuery& row = shared.queries[4 * y() + r];
         for (int n = 0; n < 4; ++n) {
           const bool seen = all || row.keys.has(key.begin + x() + kLanes * n);
           shared.weights.at[4 * y() + r][x() + kLanes * n] = pair_of(seen, row, s[r][n], of_value[r][n]).ds;
@@ -332,8 +251,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 4 ? 1 : 2)
       }
       add_weighted(dq, shared.weights, query.count, of_columns, k, call.vectors);
     }
-    put(query.of(branch == kNear ? dq_near : dq_far, call.width), query.count, call.width, dq, {1, 1, 1, 1},
-        call.vectors);
+    put(query.strip(branch == kNear ? dq_near : dq_far, call.width), dq, {1, 1, 1, 1}, call.vectors);
   }
 }
 
@@ -343,7 +261,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
     attention_key_gradient_kernel(Call call, Outer outer, Rows<float> dk_near, Rows<float> dk_far, Rows<float> dv) {
   auto& shared = *dynamic_shared<Shared<2>>();
   const AttentionPolicy& policy = call.policy;
-  const Piece key = piece_of_block(call.batch, call.groups, policy.sight.keys, false);
+  const Piece key = piece_of_block(call.batch, call.groups, policy.sight.keys, kTile, false);
   const Strip v = key.strip(call.v, call.value_width);
   const int per_group = call.heads / call.groups;
   Staged of_k(shared.rows[0]), of_v(shared.rows[1]), of_columns(shared.columns);
@@ -355,7 +273,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
     const TileRun run = policy.query_tiles(key.b, key.keys(), branch, kTile);
     for (int head = key.head * per_group; head < (key.head + 1) * per_group; ++head)
       for (int t = run.first(); t < run.end; t = run.next(t)) {
-        const Piece query(key.b, head, policy.queries, t);
+        const Piece query(key.b, head, policy.queries, t, kTile);
         const Strip q = query.strip(call.q[branch], call.width), do_ = query.strip(outer.do_, call.value_width);
         float s[4][4], of_value[4][4];
         load_queries(shared.queries, policy, query, branch, outer.lse, outer.projection);
@@ -365,7 +283,7 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
         const bool all = policy.sees_all(key.b, query.queries(policy), key.keys(), branch);
         for (int r = 0; r < 4; ++r)
           for (int n = 0; n < 4; ++n) {
-            const QueryRow& column = shared.queries[x() + kLanes * n];
+            const AttentionQuery& column = shared.queries[x() + kLanes * n];
             const bool seen = all || column.keys.has(key.begin + 4 * y() + r);
             const Pair pair = pair_of(seen, column, s[r][n], of_value[r][n]);
             shared.weights.at[4 * y() + r][x() + kLanes * n] = pair.p, s[r][n] = pair.ds;
@@ -376,9 +294,9 @@ __global__ void __launch_bounds__(kThreads, kPieces == 1 ? 2 : 1)
           for (int n = 0; n < 4; ++n) shared.weights.at[4 * y() + r][x() + kLanes * n] = s[r][n];
         add_weighted(dk, shared.weights, key.count, of_columns, q, call.vectors);
       }
-    put(key.of(branch == kNear ? dk_near : dk_far, call.width), key.count, call.width, dk, {1, 1, 1, 1}, call.vectors);
+    put(key.strip(branch == kNear ? dk_near : dk_far, call.width), dk, {1, 1, 1, 1}, call.vectors);
   }
-  put(key.of(dv, call.value_width), key.count, call.value_width, sum_dv, {1, 1, 1, 1}, call.vectors);
+  put(key.strip(dv, call.value_width), sum_dv, {1, 1, 1, 1}, call.vectors);
 }
 
 // Calls f.operator()<kPieces>(), as many as the wider of the heads' rows has.
@@ -393,16 +311,13 @@ void visit_pieces(const Call& call, F&& f) {
     f.template operator()<4>();
 }
 
-dim3 blocks(int64_t length, int batch, int heads) {
-  return dim3(static_cast<unsigned>((length + kTile - 1) / kTile * batch * heads));
-}
-
 }  // namespace
 
 void cuda::attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView v, const AttentionOpt& opt, View) {
+  if (q.dtype == DType::bf16) return attention_mma_forward(ctx, o, lse, q, k, v, opt);
   const Call call(q, k, v, opt, rows_aligned(16, o, q, k, v, opt.q_far, opt.k_far));
   visit_pieces(call, [&]<int kPieces>() {
-    launch<attention_forward_kernel<kPieces>>(ctx, blocks(call.policy.queries, call.batch, call.heads),
+    launch<attention_forward_kernel<kPieces>>(ctx, blocks_of_pieces(call.batch, call.heads, call.policy.queries, kTile),
                                               dim3(kLanes, kLanes), sizeof(Shared<1>), call, o.as<float>(),
                                               lse.as<float>());
   });
@@ -410,19 +325,25 @@ void cuda::attention_forward(Ctx& ctx, View o, View lse, CView q, CView k, CView
 
 void cuda::attention_backward(Ctx& ctx, View dq, View dk, View dv, View dq_far, View dk_far, CView do_, CView o,
                               CView lse, CView q, CView k, CView v, const AttentionOpt& opt, View projection) {
-  const Call call(q, k, v, opt, rows_aligned(16, dq, dk, dv, dq_far, dk_far, do_, q, k, v, opt.q_far, opt.k_far));
+  const AttentionSizes n(q, k, v, opt);
   const dim3 team(32, kTeams), threads(kLanes, kLanes);
-  const int64_t items = projection.rows() * call.heads;
-  launch<attention_projection_kernel>(ctx, grid_of_teams(items, team), team, 0, projection.as<float>(), do_.as<float>(),
-                                      o.as<float>(), items, call.heads, call.value_width);
+  const int64_t items = projection.rows() * n.heads;
+  visit_dtype<float, bf16>(q.dtype, [&]<class T>() {
+    launch<attention_projection_kernel<T>>(ctx, grid_of_teams(items, team), team, 0, projection.as<float>(),
+                                           do_.as<T>(), o.as<T>(), items, static_cast<int>(n.heads),
+                                           static_cast<int>(n.value_width));
+  });
+  if (q.dtype == DType::bf16)
+    return attention_mma_backward(ctx, dq, dk, dv, dq_far, dk_far, do_, lse, q, k, v, opt, projection);
+  const Call call(q, k, v, opt, rows_aligned(16, dq, dk, dv, dq_far, dk_far, do_, q, k, v, opt.q_far, opt.k_far));
   const Outer outer{do_.as<float>(), lse.as<float>(), CView(projection).as<float>()};
   visit_pieces(call, [&]<int kPieces>() {
-    launch<attention_query_gradient_kernel<kPieces>>(ctx, blocks(call.policy.queries, call.batch, call.heads), threads,
-                                                     sizeof(Shared<2>), call, outer, dq.as<float>(),
-                                                     dq_far.as<float>());
-    launch<attention_key_gradient_kernel<kPieces>>(ctx, blocks(call.policy.sight.keys, call.batch, call.groups),
-                                                   threads, sizeof(Shared<2>), call, outer, dk.as<float>(),
-                                                   dk_far.as<float>(), dv.as<float>());
+    launch<attention_query_gradient_kernel<kPieces>>(
+        ctx, blocks_of_pieces(call.batch, call.heads, call.policy.queries, kTile), threads, sizeof(Shared<2>), call,
+        outer, dq.as<float>(), dq_far.as<float>());
+    launch<attention_key_gradient_kernel<kPieces>>(
+        ctx, blocks_of_pieces(call.batch, call.groups, call.policy.sight.keys, kTile), threads, sizeof(Shared<2>), call,
+        outer, dk.as<float>(), dk_far.as<float>(), dv.as<float>());
   });
 }
 

@@ -36,7 +36,7 @@ struct AttentionErrors : testing::Test {
         {q + 2, of_shape(t.v, {2, 3, 10}), "expected one batch size and as many values as keys"},
         {q, of_shape(t.q, {2, 0, 16}), "expected at least one query and no more than keys"},
         {q, of_shape(t.q, {2, 5, 16}), "expected at least one query and no more than keys, got q = f32 [2, 5, 16]"},
-        {q, q_i32, "expected f64 or f32, got q = i32 [2, 3, 16]"},
+        {q, q_i32, "expected f64, f32 or bf16, got q = i32 [2, 3, 16]"},
         {q + 1, k_f64, "expected one dtype, got q = f32 [2, 3, 16], k = f64 [2, 4, 8], v = f32 [2, 4, 10]"},
         {q + 2, v_f64, "expected one dtype"},
         {q + 1, k_far, "expected all on the context's device, got q = f32 [2, 3, 16], k = f32 [2, 4, 8] on cuda"},
@@ -55,17 +55,18 @@ struct AttentionErrors : testing::Test {
     far_shape.q_far = t.q_far, far_shape.k_far = t.v;
     far_device.q_far = t.q_far, far_device.k_far = k_far;
     near.near = window.window = sinks.sinks = -1;
-    return {{factor, "expected q's dtype, [B, Tq], dense, got factor = f32 [2, 3, 4], q = f32 [2, 3, 16]"},
-            {one_far, "expected both branches' queries and keys, got q_far = f32 [2, 3, 16]"},
-            {far_shape, "expected a far branch like the near one, got q_far = f32 [2, 3, 16], k_far = f32 [2, 4, 10]"},
-            {far_device, "expected all on the context's device, got factor = "},
-            {near, "expected near, window and sinks at least 0, got near = -1, window = 0, sinks = 0"},
-            {window, "got near = 0, window = -1, sinks = 0"},
-            {sinks, "got near = 0, window = 0, sinks = -1"},
-            {width, "expected q's width a multiple of head_width > 0, got head_width = 0"},
-            {scale, "expected a finite scale, got scale = inf"},
-            {shape, "expected i32 [B, Tk], dense, got first_key = i32 [2, 3], k = f32 [2, 4, 8]"},
-            {dtype, "expected i32 [B, Tk], dense, got first_key = f32 [2, 4]"}};
+    return {
+        {factor, "expected the accumulator dtype of q, [B, Tq], dense, got factor = f32 [2, 3, 4], q = f32 [2, 3, 16]"},
+        {one_far, "expected both branches' queries and keys, got q_far = f32 [2, 3, 16]"},
+        {far_shape, "expected a far branch like the near one, got q_far = f32 [2, 3, 16], k_far = f32 [2, 4, 10]"},
+        {far_device, "expected all on the context's device, got factor = "},
+        {near, "expected near, window and sinks at least 0, got near = -1, window = 0, sinks = 0"},
+        {window, "got near = 0, window = -1, sinks = 0"},
+        {sinks, "got near = 0, window = 0, sinks = -1"},
+        {width, "expected q's width a multiple of head_width > 0, got head_width = 0"},
+        {scale, "expected a finite scale, got scale = inf"},
+        {shape, "expected i32 [B, Tk], dense, got first_key = i32 [2, 3], k = f32 [2, 4, 8]"},
+        {dtype, "expected i32 [B, Tk], dense, got first_key = f32 [2, 4]"}};
   }
   template <class F>
   static void check(const char* op, const F& error, std::vector<View> right, const std::vector<Wrong>& wrong) {
@@ -133,6 +134,16 @@ TEST_F(AttentionErrors, BackwardNamesWhatIsWrong) {
     EXPECT_THAT(error_with(right, opt), AllOf(StartsWith("attention_backward: "), HasSubstr(message)));
 }
 
+TEST_F(AttentionErrors, ThereIsNoTwinForBf16) {
+  const AttentionTensors b({1, 1, 1, 3, 1, 4, 5}, DType::bf16);
+  EXPECT_THAT(error_of([&] { attention_forward(bench.ctx, b.o, b.lse, b.q, b.k, b.v, b.opt()); }),
+              StartsWith("attention_forward: has no CPU twin for bf16"));
+  EXPECT_THAT(error_of([&] {
+                attention_backward(bench.ctx, b.dq, b.dk, b.dv, {}, {}, b.do_, b.o, b.lse, b.q, b.k, b.v, b.opt());
+              }),
+              StartsWith("attention_backward: has no CPU twin for bf16"));
+}
+
 TEST(AttentionErrorsOnAGpu, NameWhatIsMissing) {
   const Device device{Device::cuda, 0};
   Arena saved = Arena::measuring("saved", device), scratch = Arena::measuring("scratch", device);
@@ -150,6 +161,13 @@ TEST(AttentionErrorsOnAGpu, NameWhatIsMissing) {
   };
   EXPECT_THAT(errors({{1, 1, 1, 3, 1, 257, 5}, {DType::f32, device}}), Each(wide("d = 257, e = 5")));
   EXPECT_THAT(errors({{1, 1, 1, 3, 1, 4, 260}, {DType::f32, device}}), Each(wide("d = 4, e = 260")));
+  EXPECT_THAT(errors({{1, 1, 1, 3, 1, 4, 260}, {DType::bf16, device}}), Each(wide("d = 4, e = 260")));
+  const AttentionTensors b({1, 1, 1, 3, 1, 4, 5}, {DType::bf16, device});
+  const Tensor factor({1, 3}, {DType::bf16, device});
+  AttentionOpt opt = b.opt();
+  opt.factor = factor;
+  EXPECT_THAT(error_of([&] { attention_forward(ctx, b.o, b.lse, b.q, b.k, b.v, opt); }),
+              HasSubstr("expected the accumulator dtype of q, [B, Tq], dense, got factor = bf16 [1, 3]"));
 }
 
 }  // namespace

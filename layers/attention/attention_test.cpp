@@ -84,7 +84,33 @@ std::vector<AttentionCase> kernel_cases() {
   return all;
 }
 
+// In bf16 tiles hold 128 rows or, in wider heads, 64, and 64 or 32 columns; a warp has 32 or 16 of the rows.
+std::vector<AttentionCase> bf16_cases() {
+  std::vector<AttentionCase> all;
+  for (int64_t queries : {1, 17, 64, 129})
+    all.push_back({1, 1, 1, queries, 0, 8, 16, queries % 2 == 0, queries % 3 * 8});
+  for (int64_t prefix : {63, 127}) {
+    all.push_back({1, 2, 3, 1, prefix, 8, 8, prefix == 127});
+    all.push_back({2, 1, 2, 2, prefix, 6, 4, prefix == 63, 1});
+  }
+  // d and e: of each class of widths, all of it or less, aligned for vectors or not.
+  for (const auto& [d, e] : {std::pair{1, 1}, {64, 64}, {128, 72}, {24, 128}, {256, 8}, {16, 200}, {129, 256}})
+    for (int64_t gap : {0, 1}) all.push_back({1, 2, 1, 7, 3, d, e, gap == 1, gap, 1, gap == 1 ? 4 : -1});
+  all.insert(all.end(), {{1, 1, 2, 67, 0, 80, 80}, {1, 1, 1, 70, 0, 136, 136, false, 0, 1, 30}});
+  // Two branches, with borders in and at the edges of tiles.
+  for (int64_t near : {0, 63, 65, 200})
+    all.push_back({1, 1, near % 2 ? 1 : 2, 131, near % 3 * 31, 8, 8, near == 65, 0, 1, near, 0, 0, near > 1});
+  // Windows and sinks, with tiles that nobody sees, in documents of all lengths.
+  for (const auto& [window, sinks] : {std::pair{1, 1}, {64, 0}, {66, 66}})
+    all.push_back({1, 1, 1, 131, sinks == 1 ? 64 : 0, 8, 8, sinks == 66, 0, 1, window == 66 ? 30 : -1, window, sinks});
+  for (const auto& [near, document] : {std::pair{-1, 100u}, {20, 7u}, {150, 1000u}})
+    all.push_back(
+        {1, 1, 1, 263, 5, 8, 8, document < 1000, 0, 1, near, near == 150 ? 200 : 40, near < 0 ? 0 : 3, true, document});
+  return all;
+}
+
 std::vector<AttentionCase> cases(const Backend& backend) {
+  if (backend.dtype == DType::bf16) return bf16_cases();
   return backend.device.kind == Device::cuda ? kernel_cases() : cases();
 }
 
@@ -111,7 +137,7 @@ struct Trial {
 
   // Backward is judged on the o and lse that it got, not on those that it should have got.
   void parity() {
-    AttentionTensors naive(c, backend.dtype), truth(c, DType::f64);
+    AttentionTensors naive(c, accumulator(backend.dtype)), truth(c, DType::f64);
     const auto give = [&](Tensor AttentionTensors::*tensor) {
       for (AttentionTensors* other : {&naive, &truth}) (other->*tensor).fill((t.*tensor).values());
     };
@@ -121,7 +147,7 @@ struct Trial {
       else  // one visible key: <do, v> - D, the same sum twice, in whatever order
         expect(largest((t.*tensor).values()) < 1e-5, "not zero");
     };
-    visit_dtype<double, float>(backend.dtype, [&]<class T>() {
+    visit_dtype<double, float>(accumulator(backend.dtype), [&]<class T>() {
       for (auto input : kAttentionInputs) give(input);
       forward(), NaiveAttention<T>(naive).forward(), NaiveAttention<double>(truth).forward();
       compare("o", &AttentionTensors::o), compare("lse", &AttentionTensors::lse);
@@ -164,6 +190,17 @@ TEST(Attention, HasNoProblems) {
     for (const AttentionCase& c : cases(backend)) EXPECT_EQ(problems(Op(), backend, c), "") << backend << ' ' << c;
 }
 #endif
+
+TEST(Attention, MatricesHaveNoBankConflicts) {
+  for (const Backend& backend : backends())
+    for (int64_t width : {64, 128, 256}) {
+      if (backend.dtype != DType::bf16) continue;
+      Trial trial(Op(), backend, {1, 1, 1, 40, 0, width, width});
+      const size_t before = simt::matrix_bank_conflicts();
+      trial.forward(), trial.backward();
+      EXPECT_EQ(simt::matrix_bank_conflicts(), before) << width;
+    }
+}
 
 // The worst error of dq, dk and dv against central differences of Σ do · o.
 double gradient_error(const Op& op, const AttentionCase& c) {

@@ -217,5 +217,14 @@ TEST(Emulator, CopiesInGroups) {
   }
 }
 
+TEST(Emulator, CopiesOfPartsEndInZeros) {
+  std::vector<char> in(64 * 16), expected(in.size());
+  for (size_t i = 0; i < in.size(); ++i) {
+    in[i] = static_cast<char>(1 + i % 100);
+    if (i % 16 < i / 16 % 17) expected[i] = in[i];
+  }
+  EXPECT_EQ(result<char>("copies_of_parts", {{1}, {64}, in.size()}, in.size(), in), expected);
+}
+
 }  // namespace
 }  // namespace rw::test

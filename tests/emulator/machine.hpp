@@ -12,7 +12,7 @@ namespace rw::simt {
 struct Copy {
   void* to;
   const void* from;
-  size_t bytes;
+  size_t given, bytes;
   int group;
 };
 

@@ -90,6 +90,7 @@ TEST(Misuse, OfCopies) {
       {"misaligned_copy_from", kWarp, "copy_async with an address that is not a multiple of 16 at "},
       {"copy_to_global_memory", kWarp, "copy_async to what is not shared memory at "},
       {"copy_from_shared_memory", kWarp, "copy_async from shared memory at "},
+      {"copy_of_too_much", kWarp, "copy_async of 17 bytes into 16 at "},
       {"copy_without_wait", kWarp, "a thread returned with copies that it had not waited for"},
   });
 }

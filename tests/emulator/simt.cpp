@@ -355,14 +355,15 @@ Exchange exchange(uint32_t mask, const char* operation, const void* value, size_
 
 void warp_barrier(uint32_t mask, Place place) { exchange(mask, "__syncwarp", "", 1, place); }
 
-void begin_copy(void* to, const void* from, size_t bytes, Place place) {
+void begin_copy(void* to, const void* from, size_t given, size_t bytes, Place place) {
   if (reinterpret_cast<uintptr_t>(to) % bytes != 0 || reinterpret_cast<uintptr_t>(from) % bytes != 0)
     misuse(place, "copy_async with an address that is not a multiple of ", bytes);
   if (!is_shared(to)) misuse(place, "copy_async to what is not shared memory");
   if (is_shared(from)) misuse(place, "copy_async from shared memory");
-  touch(from, bytes, Access::read, __builtin_return_address(0));
+  if (given > bytes) misuse(place, "copy_async of ", given, " bytes into ", bytes);
+  if (given > 0) touch(from, given, Access::read, __builtin_return_address(0));
   touch(to, bytes, Access::write, __builtin_return_address(0));
-  machine.current->copies.push_back({to, from, bytes, machine.current->copy_group});
+  machine.current->copies.push_back({to, from, given, bytes, machine.current->copy_group});
 }
 
 void commit_copies() { ++machine.current->copy_group; }
@@ -373,7 +374,8 @@ void wait_for_copies(int groups_that_may_remain) {
   std::erase_if(self.copies, [&](const Copy& copy) {
     if (copy.group >= self.copy_group - groups_that_may_remain) return false;
     touch(copy.to, copy.bytes, Access::write, code);
-    std::memcpy(copy.to, copy.from, copy.bytes);
+    std::memcpy(copy.to, copy.from, copy.given);
+    std::memset(static_cast<std::byte*>(copy.to) + copy.given, 0, copy.bytes - copy.given);
     return true;
   });
 }

@@ -88,8 +88,9 @@ void warp_barrier(uint32_t mask, Place);
 int lane();
 
 // cp.async: the copy happens as late as the program allows, so that a missing wait shows. Destinations count as written
-// from the moment on that a copy begins.
-void begin_copy(void* to, const void* from, size_t bytes, Place);
+// from the moment on that a copy begins. Of the `bytes` that are written the first `given` come from `from`, the others
+// are zero.
+void begin_copy(void* to, const void* from, size_t given, size_t bytes, Place);
 void commit_copies();
 void wait_for_copies(int groups_that_may_remain);
 

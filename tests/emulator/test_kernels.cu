@@ -139,6 +139,16 @@ __device__ void tiles(const Memory& m) {
 }
 __global__ void pipeline(Memory m) { tiles<true, true>(m); }
 
+// Of its 16 bytes thread t copies the first t % 17.
+__global__ void copies_of_parts(Memory m) {
+  const unsigned t = threadIdx.x;
+  char* const to = dynamic_shared<char>() + 16 * t;
+  copy_async16(to, static_cast<const char*>(m.in) + 16 * t, static_cast<int>(t % 17));
+  copy_async_commit();
+  copy_async_wait<0>();
+  for (unsigned i = 0; i < 16; ++i) static_cast<char*>(m.out)[16 * t + i] = to[i];
+}
+
 // Wrong from here on. out is of floats.
 
 __device__ float& out(const Memory& m, unsigned i) { return static_cast<float*>(m.out)[i]; }
@@ -192,6 +202,7 @@ __global__ void misaligned_copy_to(Memory m) { copy_async16(dynamic_shared<float
 __global__ void misaligned_copy_from(Memory m) { copy_async16(dynamic_shared<float>(), &out(m, 1)); }
 __global__ void copy_to_global_memory(Memory m) { copy_async16(&out(m, 4), &out(m, 0)); }
 __global__ void copy_from_shared_memory(Memory) { copy_async16(dynamic_shared<float>() + 4, dynamic_shared<float>()); }
+__global__ void copy_of_too_much(Memory m) { copy_async16(dynamic_shared<float>(), m.in, 17); }
 __global__ void copy_without_wait(Memory m) {
   float* const shared = dynamic_shared<float>() + 4 * threadIdx.x;
   copy_async16(shared, static_cast<const float*>(m.in) + 4 * threadIdx.x);
@@ -332,13 +343,13 @@ void start_one_of(std::string_view name, dim3 grid, dim3 block, size_t shared_by
 
 void start(std::string_view name, simt::Dim grid, simt::Dim block, size_t shared_bytes, const Memory& m) {
   start_one_of<indices, order, fresh_shared_memory, reversed, shuffles<int>, shuffles<double>, shuffles<Pair>,
-               partial_masks, some_return, product, matrices<false>, matrices<true>, pipeline,
+               partial_masks, some_return, product, matrices<false>, matrices<true>, pipeline, copies_of_parts,
 
                divergent_barrier, barrier_and_shuffle, masks_differ, not_in_its_mask, shuffle_from_outside_the_mask,
                shuffle_from_beyond_the_block, shuffle_from_a_returned_lane, operations_differ,
                product_of_part_of_a_warp, matrices_of_part_of_a_warp, misaligned_matrix, matrix_in_global_memory,
                launch_from_a_kernel, misaligned_copy_to, misaligned_copy_from, copy_to_global_memory,
-               copy_from_shared_memory, copy_without_wait, wait_for_too_few, unwritten_shared_memory,
+               copy_from_shared_memory, copy_of_too_much, copy_without_wait, wait_for_too_few, unwritten_shared_memory,
 
                race_without_a_barrier, race_without_a_barrier_of_the_warp, race_with_a_lane_outside_the_mask,
                race_of_a_warp_barrier_for_a_block, race_of_a_write_after_a_read, race_with_another_lane_that_read,

@@ -15,6 +15,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __restrict__
+#define RW_UNROLL
 #define __shared__ static  // blocks run one after another; `run` fills these variables anew for each
 #define threadIdx ::rw::simt::thread_index
 #define blockIdx ::rw::simt::block_index
@@ -126,8 +127,8 @@ void ldmatrix_x4(uint32_t (&r)[4], const void* row, simt::Place place = simt::Pl
   }
 }
 
-inline void copy_async16(void* to, const void* from, simt::Place place = simt::Place::current()) {
-  simt::begin_copy(to, from, 16, place);
+inline void copy_async16(void* to, const void* from, int bytes = 16, simt::Place place = simt::Place::current()) {
+  simt::begin_copy(to, from, static_cast<size_t>(bytes), 16, place);
 }
 inline void copy_async_commit() { simt::commit_copies(); }
 template <int groups>

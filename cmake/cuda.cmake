@@ -27,6 +27,7 @@ if(CUDAToolkit_FOUND AND CMAKE_CUDA_COMPILER AND NOT RW_CUDA STREQUAL off)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
   endif()
   add_library(rw_cuda OBJECT ${kernels} ${toolkit})
+  set_target_properties(rw_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON)  # for a library, too
   target_include_directories(rw_cuda PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(rw_cuda PUBLIC CUDA::cudart_static)
   # What ptxas says of each kernel lies beside its object, for tests/tools/ptxas_table.
@@ -87,6 +88,18 @@ if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitize
   endfunction()
   rw_emulated(rw_kernels emulated ${kernels})
   rw_emulated(rw_test_kernels test-kernels tests/emulator/test_kernels.cu)
+
+  # device/librw_kernels.so, nvcc's kernels in place of the emulated ones, and under the emulator's name the same again:
+  # with LD_LIBRARY_PATH=BUILD/device a test runs on a GPU, if there is one.
+  if(TARGET rw_cuda)
+    add_library(rw_device SHARED $<TARGET_OBJECTS:rw_cuda> core/memory/memory.cpp)
+    set_target_properties(rw_device PROPERTIES OUTPUT_NAME rw_kernels LINKER_LANGUAGE CXX
+      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/device)
+    target_include_directories(rw_device PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(rw_device PRIVATE CUDA::cudart_static)
+    add_custom_command(TARGET rw_device POST_BUILD VERBATIM COMMAND ${CMAKE_COMMAND} -E create_symlink
+      librw_kernels.so ${PROJECT_BINARY_DIR}/device/librw_simt.so)
+  endif()
 endif()
 
 # Gives a program the CUDA twins, if there are any, and a test the emulated ones.

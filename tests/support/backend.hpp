@@ -4,14 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "core/device/copy.hpp"
 #include "core/dispatch.hpp"
-#include "tests/emulator/simt.hpp"
+#include "tests/support/gpu.hpp"
 #include "tests/support/tensor.hpp"
-
-namespace rw::simt {
-[[gnu::weak]] Order& order();  // null where the emulator is not linked
-[[gnu::weak]] size_t& matrix_bank_conflicts();
-}  // namespace rw::simt
 
 namespace rw::test {
 
@@ -29,13 +25,25 @@ struct Backend {
 
 inline std::ostream& operator<<(std::ostream& out, const Backend& backend) { return out << backend.name; }
 
-// The CUDA twins, run by the emulator: in f32 in three orders of threads and blocks; under AddressSanitizer, which is
-// slow and finds the same in each, in one; in bf16, of the same source, in one.
+inline std::string asked_backends() {
+  const char* const asked = std::getenv("ROPEWALK_TEST_BACKENDS");
+  return asked ? asked : "";
+}
+
+// The CUDA twins, on a GPU or in the emulator: there in f32 in three orders of threads and blocks; under
+// AddressSanitizer, which is slow and finds the same in each, in one; in bf16, of the same source, in one.
 inline std::vector<Backend> emulated_backends() {
+  const std::string asked = asked_backends();
+  if ((asked == "device" && !on_gpu()) || (asked == "emulated" && !simt::order))
+    throw std::runtime_error("ROPEWALK_TEST_BACKENDS=" + asked + ", but there is no such device");
+  const Device device{Device::cuda, 0};
+  if (on_gpu())
+    return {{.name = "device", .dtype = DType::f32, .device = device},
+            {.name = "device_bf16", .dtype = DType::bf16, .device = device}};
   if (!simt::order) return {};
   std::vector<Backend> all;
   const auto add = [&](const char* name, DType dtype, auto order) {
-    all.push_back({.name = name, .dtype = dtype, .device = {Device::cuda, 0}, .order = {order}});
+    all.push_back({.name = name, .dtype = dtype, .device = device, .order = {order}});
   };
   add("emulated", DType::f32, simt::Order::forward);
 #ifndef __SANITIZE_ADDRESS__
@@ -48,14 +56,14 @@ inline std::vector<Backend> emulated_backends() {
 
 // The plain twins, the fast ones on every instruction set that the machine has and ROPEWALK_ISA allows, and the CUDA
 // twins. With ROPEWALK_TEST_BACKENDS=emulated in the environment only the CUDA twins, each dtype in one order: for a
-// build that looks for data races, which do not depend on it. With cpu: without them.
+// build that looks for data races, which do not depend on it. With device: the same on a GPU, of which there has to be
+// one. With cpu: without them.
 inline std::vector<Backend> backends() {
-  const char* const asked = std::getenv("ROPEWALK_TEST_BACKENDS");
-  const std::string only = asked ? asked : "";
-  const std::vector<Backend> emulated = only == "cpu" ? std::vector<Backend>() : emulated_backends();
-  if (only == "emulated") return {emulated.at(0), emulated.back()};
+  const std::string asked = asked_backends();
+  const std::vector<Backend> devices = asked == "cpu" ? std::vector<Backend>() : emulated_backends();
+  if (asked == "emulated" || asked == "device") return {devices.front(), devices.back()};
   std::vector<Backend> all = {{"plain_f64", DType::f64, {}, true}, {"plain_f32", DType::f32, {}, true}};
-  all.insert(all.end(), emulated.begin(), emulated.end());
+  all.insert(all.end(), devices.begin(), devices.end());
   limit_isa_once();
   for (int64_t rest = hwy::SupportedTargets() & HWY_TARGETS; rest != 0; rest &= rest - 1) {
     const int64_t lowest = rest & -rest;  // one bit for each instruction set
@@ -93,5 +101,14 @@ class Bench {
  public:
   Ctx ctx;
 };
+
+// Scratch starts as NaN, so that what is read there before it was written shows.
+inline void poison_scratch(Ctx& ctx) {
+  const ArenaScope scope(ctx.scratch);
+  const View poisoned = ctx.scratch.take({1 << 16}, DType::f32, "poison");
+  const std::vector<float> nan(1 << 16, std::numeric_limits<float>::quiet_NaN());
+  copy(ctx, poisoned, {reinterpret_cast<const std::byte*>(nan.data()), poisoned.shape, DType::f32, {}, 1 << 16});
+  synchronize(ctx);
+}
 
 }  // namespace rw::test

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "core/tensor/view.hpp"
+#include "tests/support/bits.hpp"
+#include "tests/support/gpu.hpp"
 
 namespace rw::test {
 
@@ -26,12 +28,16 @@ class Tensor {
       : Tensor(shape, where.dtype, where.device, shape.width() + gap, size_of(where.dtype)) {
     fill(std::vector<double>(size(), std::numeric_limits<double>::quiet_NaN()));
   }
+  ~Tensor() {
+    if (view_.device.kind == Device::cuda) Bits::note({memory(), in_host_.size()});
+  }
   Tensor(const Tensor&) = delete;
   Tensor& operator=(const Tensor&) = delete;
 
   View view() const { return view_; }
   template <class T>
   Rows<T> as() const {
+    wait();
     return view_.as<T>();
   }
   operator View() const { return view_; }
@@ -51,9 +57,13 @@ class Tensor {
     });
     return out;
   }
-  const std::vector<std::byte>& bytes() const { return memory_; }  // sentinels and all
+  const std::vector<std::byte>& bytes() const {  // sentinels and all
+    wait();
+    if (pinned_) in_host_.assign(memory(), memory() + in_host_.size());
+    return in_host_;
+  }
   bool sentinels_intact() const {
-    std::vector<std::byte> rest = memory_;
+    std::vector<std::byte> rest = bytes();
     for (int64_t r = 0; r < view_.rows(); ++r) std::memset(rest.data() + row_begin(r), kSentinel, row_bytes());
     return rest == std::vector<std::byte>(rest.size(), std::byte{kSentinel});
   }
@@ -63,9 +73,16 @@ class Tensor {
   static constexpr unsigned char kSentinel = 0xff;
 
   Tensor(Shape shape, DType dtype, Device device, int64_t stride, size_t element)
-      : memory_(2 * kGuard + static_cast<size_t>(shape.rows() * stride) * element, std::byte{kSentinel}),
-        view_{memory_.data() + kGuard, shape, dtype, device, stride} {}
+      : in_host_(2 * kGuard + static_cast<size_t>(shape.rows() * stride) * element, std::byte{kSentinel}),
+        pinned_(device.kind == Device::cuda && on_gpu() ? allocate_pinned(in_host_.size()) : nullptr),
+        view_{memory() + kGuard, shape, dtype, device, stride} {
+    if (pinned_) std::memset(pinned_.get(), kSentinel, in_host_.size());
+  }
 
+  std::byte* memory() const { return pinned_ ? pinned_.get() : in_host_.data(); }
+  void wait() const {  // for what a GPU still does with it
+    if (pinned_) cuda::synchronize(view_.device.index, nullptr);
+  }
   size_t row_begin(int64_t r) const {
     return kGuard + static_cast<size_t>(r * view_.row_stride) * size_of(view_.dtype);
   }
@@ -76,13 +93,15 @@ class Tensor {
   static int32_t round(int32_t, double v) { return std::isnan(v) ? 0 : static_cast<int32_t>(v); }
   template <class F>
   void visit(F&& f) const {
+    wait();
     visit_dtype<double, float, bf16, int32_t>(view_.dtype, [&]<class T>() {
       for (int64_t r = 0; r < view_.rows(); ++r)
         for (int64_t c = 0; c < view_.width(); ++c) f(view_.as<T>()[r][c]);
     });
   }
 
-  mutable std::vector<std::byte> memory_;
+  mutable std::vector<std::byte> in_host_;  // or a copy of
+  Pinned pinned_;                           // what is on a GPU
   View view_;
 };
 

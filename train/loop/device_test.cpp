@@ -1,9 +1,10 @@
-// Training, evaluation and text on a CUDA device, run by the emulator here, beside the same on the CPU.
+// Training, evaluation and text on a CUDA device, beside the same on the CPU.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/device/copy.hpp"
 #include "core/device/cuda.hpp"
+#include "tests/support/backend.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
 #include "train/doctor/checks.hpp"
@@ -16,6 +17,13 @@ namespace rw::test {
 namespace {
 
 constexpr Device kCuda{Device::cuda, 0};
+
+struct NeedsADevice : testing::Environment {
+  void SetUp() override {
+    if (emulated_backends().empty()) GTEST_SKIP() << "there is no CUDA device";
+  }
+};
+[[maybe_unused]] const auto* const kNeedsADevice = testing::AddGlobalTestEnvironment(new NeedsADevice);
 
 struct Variant {
   std::string name;
@@ -63,6 +71,7 @@ std::vector<double> train(Engine& engine, int64_t first, int64_t last) {
     const Engine::StepResult result = engine.step(step, 0.01);
     losses.push_back(result.loss), losses.push_back(result.grad_norm);
   }
+  Bits::note(std::as_bytes(std::span(losses)));
   return losses;
 }
 

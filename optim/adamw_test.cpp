@@ -162,7 +162,7 @@ TEST(AdamW, SameBitsAtEveryAddress) {
 
 // The rounded copy is that of p to the bit, wherever the two lie, and p is what it is without.
 TEST(AdamW, RoundsACopyForModelsInBf16) {
-  for (const Backend& backend : emulated_backends()) {
+  for (const Backend& backend : gpu_backends()) {
     if (backend.dtype == DType::bf16) continue;
     Bench bench(backend);
     for (const int64_t n : {1, 5, 1027})

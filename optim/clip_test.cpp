@@ -135,7 +135,7 @@ TEST(ClipFactor, AddsEveryBlock) {
 TEST(ClipFactor, PartialSumsOnADeviceHaveTheSameBitsAtEveryAddress) {
   constexpr int64_t kElements = 2 * kClipBlock - 3;
   const auto values = normal(kElements + 3, 1);
-  for (const Backend& backend : emulated_backends()) {
+  for (const Backend& backend : gpu_backends()) {
     Bench bench(backend);
     std::vector<std::vector<std::byte>> bits;
     for (int64_t from : {0, 1, 3}) {

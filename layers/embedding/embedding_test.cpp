@@ -237,7 +237,7 @@ TEST(Embedding, SameBitsForEveryNumberOfThreads) {
 
 TEST(Embedding, OrderOfAdditionsDependsOnIdsAlone) {
   std::vector<std::vector<double>> all;
-  for (const Backend& backend : emulated_backends()) {
+  for (const Backend& backend : gpu_backends()) {
     Bench bench(backend);
     Tensors t({1500, 7, 20, 0}, backend);
     t.dy.fill(rounded(t.dy.values(), DType::bf16));  // the same for all
@@ -263,7 +263,7 @@ TEST(Embedding, SortsIdsOfThreeDigits) {
 
 TEST(Embedding, OnADeviceARowWithAnIdOutsideIsNaNAndHasNoGradient) {
   const std::vector<double> ids = {-1, 4, 5, 1, 1e9, 4, -0x1p31, 261};
-  for (const Backend& backend : emulated_backends()) {
+  for (const Backend& backend : gpu_backends()) {
     Bench bench(backend);
     for (int64_t width : {7, 8})
       for (Grad store : {Grad::overwrite, Grad::accumulate}) {

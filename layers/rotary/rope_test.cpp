@@ -261,7 +261,7 @@ TEST(Rope, WithoutTablesCopiesOrAdds) {
 }
 
 TEST(Rope, OnADeviceARowAtAPositionOutsideIsNaN) {
-  for (const Backend& backend : emulated_backends()) {
+  for (const Backend& backend : gpu_backends()) {
     Bench bench(backend);
     for (RopeLayout layout : kLayouts)
       for (const Case& c : {Case{7, 2, 5, 3, 3}, Case{7, 2, 8, 8, 8}})

@@ -32,7 +32,7 @@ inline std::string asked_backends() {
 
 // The CUDA twins, on a GPU or in the emulator: there in f32 in three orders of threads and blocks; under
 // AddressSanitizer, which is slow and finds the same in each, in one; in bf16, of the same source, in one.
-inline std::vector<Backend> emulated_backends() {
+inline std::vector<Backend> gpu_backends() {
   const std::string asked = asked_backends();
   if ((asked == "device" && !on_gpu()) || (asked == "emulated" && !simt::order))
     throw std::runtime_error("ROPEWALK_TEST_BACKENDS=" + asked + ", but there is no such device");
@@ -60,7 +60,7 @@ inline std::vector<Backend> emulated_backends() {
 // one. With cpu: without them.
 inline std::vector<Backend> backends() {
   const std::string asked = asked_backends();
-  const std::vector<Backend> devices = asked == "cpu" ? std::vector<Backend>() : emulated_backends();
+  const std::vector<Backend> devices = asked == "cpu" ? std::vector<Backend>() : gpu_backends();
   if (asked == "emulated" || asked == "device") return {devices.front(), devices.back()};
   std::vector<Backend> all = {{"plain_f64", DType::f64, {}, true}, {"plain_f32", DType::f32, {}, true}};
   all.insert(all.end(), devices.begin(), devices.end());

@@ -20,7 +20,7 @@ constexpr Device kCuda{Device::cuda, 0};
 
 struct NeedsADevice : testing::Environment {
   void SetUp() override {
-    if (emulated_backends().empty()) GTEST_SKIP() << "there is no CUDA device";
+    if (gpu_backends().empty()) GTEST_SKIP() << "there is no CUDA device";
   }
 };
 [[maybe_unused]] const auto* const kNeedsADevice = testing::AddGlobalTestEnvironment(new NeedsADevice);

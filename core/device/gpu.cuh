@@ -6,6 +6,7 @@
 // dynamic_shared<T>()                                            the block's dynamic shared memory, shared_bytes of it,
 //                                                                at a multiple of 128
 // to_bf16(v), pack_bf16(low, high)                               rounded to nearest, ties to even; to_float(v)
+// fast_exp2(v)                                                   2^v within 2^-22 of it; zero below 2^-126
 // mma_m16n8k16_bf16(d, a, b)                                     d[16, 8] += a[16, 16] · b[16, 8], sums in f32;
 //                                                                fragments as PTX ISA 9.7.14 lays them over the lanes
 // ldmatrix_x4<transposed>(r, row)                                four 8x8 matrices of 16-bit elements; `row` is this
@@ -69,6 +70,12 @@ __device__ inline bf16 to_bf16(float v) {
   bf16 rounded;
   rounded.bits = static_cast<uint16_t>(pack_bf16(v, 0));
   return rounded;
+}
+
+__device__ inline float fast_exp2(float v) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(v));
+  return power;
 }
 
 __device__ inline void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {

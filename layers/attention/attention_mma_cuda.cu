@@ -34,26 +34,32 @@ __device__ int warp() { return thread() / 32; }
 template <int kRows, int kWidth>
 struct Tile {
   alignas(128) bf16 at[kRows][kWidth];
-  __device__ bf16* chunk(int row, int c) { return at[row] + c / 8 * 64 + (c ^ row) % 8 * kChunk; }
-  __device__ const bf16* chunk(int row, int c) const { return const_cast<Tile*>(this)->chunk(row, c); }
+
+  // Of chunk c in row r, in elements.
+  __device__ static int place(int r, int c) { return r * kWidth + c / 8 * 64 + (c ^ r) % 8 * kChunk; }
+  // `down` rows, a multiple of 8, below and 16 k elements to the right of a place in the first 16 columns.
+  __device__ const bf16* from(int place, int down, int k) const { return at[down] + (place ^ k % 4 * 16) + k / 4 * 64; }
+  __device__ bf16* chunk(int r, int c) { return at[0] + place(r, c); }
 };
 
 // Zeros beyond the strip, as far as products look. In vectors it is a copy that somebody has to wait for.
 template <int kRows, int kWidth>
 __device__ void load(Tile<kRows, kWidth>& tile, const AttentionStrip<const bf16>& strip, bool vectors) {
-  constexpr int kChunks = kWidth / kChunk, kStep = kThreads / kChunks;
-  const int c = thread() % kChunks;
-  if (c >= (strip.width + 15) / 16 * 2) return;
-  const bf16* from = strip.data + thread() / kChunks * strip.stride + c * kChunk;
-  for (int row = thread() / kChunks; row < kRows; row += kStep, from += kStep * strip.stride) {
-    const int left = row < strip.count ? strip.width - c * kChunk : 0;
-    if (vectors) {
-      copy_async16(tile.chunk(row, c), left > 0 ? from : strip.data, left > 0 ? 16 : 0);
-    } else {
-      Vec<bf16, kChunk> v{};
-      for (int n = 0; n < kChunk; ++n)
-        if (n < left) v.at[n] = from[n];
-      store(tile.chunk(row, c), v);
+  const int width = (strip.width + 15) / 16 * 16;
+  if (vectors) {
+    constexpr int kChunks = kWidth / kChunk, kStep = kThreads / kChunks;
+    const int c = thread() % kChunks;
+    if (c * kChunk >= width) return;
+    const bf16* from = strip.data + thread() / kChunks * strip.stride + c * kChunk;
+    for (int row = thread() / kChunks; row < kRows; row += kStep, from += kStep * strip.stride) {
+      const bool is_there = row < strip.count && c * kChunk < strip.width;
+      copy_async16(tile.chunk(row, c), is_there ? from : strip.data, is_there ? 16 : 0);
+    }
+  } else {
+    for (int i = thread(); i < kRows * width; i += kThreads) {
+      const int row = i / width, c = i % width;
+      const bool is_there = row < strip.count && c < strip.width;
+      tile.chunk(row, c / kChunk)[c % kChunk] = is_there ? strip.data[row * strip.stride + c] : bf16();
     }
   }
 }
@@ -104,15 +110,16 @@ template <int kM, int kColumns, int kRows, int kWidth>
 __device__ Sums<kM, kColumns / 8> products(const Tile<kRows, kWidth>& rows, const Tile<kColumns, kWidth>& columns,
                                            int width) {
   Sums<kM, kColumns / 8> s;
+  const int of_row = rows.place(16 * kM * warp() + lane() % 16, lane() / 16);
+  const int of_column = columns.place(lane() / 16 * 8 + lane() % 8, lane() / 8 % 2);
   RW_UNROLL
   for (int k = 0; k < kWidth / 16; ++k) {
     if (16 * k >= width) break;
     Operand<kM, 1> left;
-    for (int m = 0; m < kM; ++m)
-      ldmatrix_x4(left.at[m][0], rows.chunk(16 * (kM * warp() + m) + lane() % 16, 2 * k + lane() / 16));
+    for (int m = 0; m < kM; ++m) ldmatrix_x4(left.at[m][0], rows.from(of_row, 16 * m, k));
     for (int n = 0; n < kColumns / 8; n += 2) {
       uint32_t right[4];
-      ldmatrix_x4(right, columns.chunk(8 * n + lane() / 16 * 8 + lane() % 8, 2 * k + lane() / 8 % 2));
+      ldmatrix_x4(right, columns.from(of_column, 8 * n, k));
       multiply(s, n, left, 0, right);
     }
   }
@@ -123,12 +130,13 @@ __device__ Sums<kM, kColumns / 8> products(const Tile<kRows, kWidth>& rows, cons
 template <int kM, int kWidth, int kColumns>
 __device__ void add_weighted(Sums<kM, kWidth / 8>& sum, const Operand<kM, kColumns / 16>& weights,
                              const Tile<kColumns, kWidth>& columns, int width) {
+  const int of_column = columns.place(lane() % 16, lane() / 16);
   RW_UNROLL
   for (int n = 0; n < kWidth / 16; ++n) {
     if (16 * n >= width) break;
     for (int k = 0; k < kColumns / 16; ++k) {
       uint32_t right[4];
-      ldmatrix_x4<true>(right, columns.chunk(16 * k + lane() % 16, 2 * n + lane() / 16));
+      ldmatrix_x4<true>(right, columns.from(of_column, 16 * k, n));
       multiply(sum, 2 * n, weights, k, right);
     }
   }
@@ -138,7 +146,6 @@ __device__ void add_weighted(Sums<kM, kWidth / 8>& sum, const Operand<kM, kColum
 template <int kM, int kRows, int kWidth>
 __device__ void put(const AttentionStrip<bf16>& to, Tile<kRows, kWidth>& tile, const Sums<kM, kWidth / 8>& sum,
                     bool vectors) {
-  constexpr int kChunks = kWidth / kChunk;
   const Operand<kM, kWidth / 16> pairs = rounded(sum);
   __syncwarp();
   RW_UNROLL
@@ -149,17 +156,18 @@ __device__ void put(const AttentionStrip<bf16>& to, Tile<kRows, kWidth>& tile, c
       *reinterpret_cast<uint32_t*>(tile.chunk(row, n) + lane() % 4 * 2) = pairs.at[m][n / 2][n % 2 * 2 + h];
   }
   __syncwarp();
-  for (int i = lane(); i < 16 * kM * kChunks; i += 32) {
-    const int row = 16 * kM * warp() + i / kChunks, c = i % kChunks;
-    const int left = row < to.count ? to.width - c * kChunk : 0;
-    if (left <= 0) continue;
-    const auto v = load<kChunk>(tile.chunk(row, c));
-    bf16* const at = to.data + row * to.stride + c * kChunk;
-    if (vectors)
-      store(at, v);
-    else
-      for (int n = 0; n < kChunk; ++n)
-        if (n < left) at[n] = v.at[n];
+  const int first = 16 * kM * warp(), count = std::min(16 * kM, to.count - first);
+  if (vectors) {
+    const int chunks = to.width / kChunk;
+    for (int i = lane(); i < count * chunks; i += 32) {
+      const int row = first + i / chunks, c = i % chunks;
+      store(to.data + row * to.stride + c * kChunk, load<kChunk>(tile.chunk(row, c)));
+    }
+  } else {
+    for (int i = lane(); i < count * to.width; i += 32) {
+      const int row = first + i / to.width, c = i % to.width;
+      to.data[row * to.stride + c] = tile.chunk(row, c / kChunk)[c % kChunk];
+    }
   }
 }
 
@@ -249,7 +257,8 @@ __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call ca
       each(s, [&](int e, int, int row, int) { s[e] *= shared.queries[row].scale; });
       if (!policy.sees_all(query.b, mine, key, branch))
         each(s, [&](int e, int, int row, int column) {
-          if (!shared.queries[row].keys.has(key.begin + column)) s[e] = -kInfinity;
+          const SeenKeys keys = shared.queries[row].keys;
+          if (!keys.has(key.begin + column)) s[e] = -kInfinity;
         });
       float now[2 * kM], base[2 * kM], shrink[2 * kM];
       for (int half = 0; half < 2 * kM; ++half) now[half] = top[half];
@@ -258,12 +267,12 @@ __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call ca
         for (int lanes = 1; lanes < 4; lanes *= 2)
           now[half] = fmaxf(now[half], __shfl_xor_sync(kAllLanes, now[half], lanes));
         base[half] = now[half] == -kInfinity ? 0 : now[half];  // nothing seen so far
-        shrink[half] = exp2f(top[half] - base[half]);
+        shrink[half] = fast_exp2(top[half] - base[half]);
         top[half] = now[half];
         sum[half] *= shrink[half];
       }
       each(s, [&](int e, int half, int, int) {
-        s[e] = exp2f(s[e] - base[half]);
+        s[e] = fast_exp2(s[e] - base[half]);
         sum[half] += s[e];
       });
       each(out, [&](int e, int half, int, int) { out[e] *= shrink[half]; });
@@ -310,10 +319,10 @@ __device__ void weigh(Sums<kM, kN>& s, const Query* queries, int first_key, bool
   });
   if (!all)
     each(s, [&](int e, int, int row, int column) {
-      const int key = first_key + (kRowsAreQueries ? column : row);
-      if (!queries[kRowsAreQueries ? row : column].keys.has(key)) s[e] = -kInfinity;
+      const SeenKeys keys = queries[kRowsAreQueries ? row : column].keys;
+      if (!keys.has(first_key + (kRowsAreQueries ? column : row))) s[e] = -kInfinity;
     });
-  each(s, [&](int e, int, int, int) { s[e] = exp2f(s[e]); });
+  each(s, [&](int e, int, int, int) { s[e] = fast_exp2(s[e]); });
 }
 
 // dp becomes ds, in units of ln 2.

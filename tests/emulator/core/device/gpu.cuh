@@ -79,6 +79,7 @@ T* dynamic_shared() {
 inline float to_float(bf16 v) { return static_cast<float>(v); }
 inline bf16 to_bf16(float v) { return bf16(v); }
 inline uint32_t pack_bf16(float low, float high) { return bf16(low).bits | uint32_t{bf16(high).bits} << 16; }
+inline float fast_exp2(float v) { return v < -126 ? 0 : std::exp2(v); }
 
 // Lane l holds of a: rows l / 4 and l / 4 + 8, columns 2 (l % 4) and the next, and those 8 to the right; of b: the
 // column l / 4, rows like a's columns; of d: like a, 8 columns wide.

@@ -1,7 +1,7 @@
 // The one place that picks a twin. An op's .cpp says, after its checks,
 //   dispatch<cpu::f, fast::f, cuda::f>(__func__, ctx, x.dtype, y, x, ...);
 // with `no_twin` where the op has none. `cpu` twins are plain, for f64 and f32; `fast` twins are for f32 on the CPU
-// (Highway or oneDNN); `cuda` twins for a GPU, in f32 and bf16: they are declared [[gnu::weak]], so that a build without
+// (Highway or oneDNN); `cuda` twins for a GPU, in f32 and bf16: declared [[gnu::weak]], so that a build without
 // them links, and finds a null here. A missing twin is an error, never a fallback; only between the two CPU twins there
 // is a choice, and ctx.plain makes it.
 //

@@ -29,7 +29,8 @@ struct Category {
 };
 constexpr Category kCategories[] = {{"weights", &MemoryPlan::weights}, {"gradients", &MemoryPlan::gradients},
                                     {"moments", &MemoryPlan::moments}, {"activations", &MemoryPlan::activations},
-                                    {"scratch", &MemoryPlan::scratch}, {"workspace", &MemoryPlan::workspace}, {"tokens", &MemoryPlan::tokens}};
+                                    {"scratch", &MemoryPlan::scratch}, {"workspace", &MemoryPlan::workspace},
+                                    {"tokens", &MemoryPlan::tokens}};
 
 }  // namespace
 

@@ -22,10 +22,7 @@ void naive(const Tensor& sum, const Tensor& x) {
 }
 
 std::string problems(const Sum& op, Bench& bench, const Backend& backend, int64_t rows, int64_t width, int64_t gap) {
-  {
-    const ArenaScope scope(bench.ctx.scratch);  // scratch starts as NaN
-    std::memset(bench.ctx.scratch.take({1 << 16}, DType::f32, "poison").data, 0xff, 4 << 16);
-  }
+  poison_scratch(bench.ctx);
   Tensor x({rows, width}, backend, gap), sum({width}, Where(backend).in_accumulator());
   x.fill(normal(x.size(), 1));
   const auto before = x.bytes();

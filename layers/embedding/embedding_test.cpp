@@ -92,10 +92,7 @@ std::string problems(const Op& op, const Backend& backend, Ctx& ctx, const Case&
   for (Tensors* one : {&same_precision, &truth}) one->table.fill(t.table.values()), one->dy.fill(t.dy.values());
   visit_dtype<double, float>(accumulator(backend.dtype), [&]<class T>() { naive<T>(same_precision); });
   naive<double>(truth);
-  {
-    const ArenaScope scope(ctx.scratch);
-    std::memset(ctx.scratch.take({1 << 16}, DType::f32, "poison").data, 0xff, 4 << 16);
-  }
+  poison_scratch(ctx);
   op.forward(ctx, t.y, t.id, t.table, Grad::overwrite);
   op.backward(ctx, t.dtable, t.dy, t.id, Grad::overwrite);
   expect(largest_difference(t.y.values(), same_precision.y.values()) == 0, "y: not the rows of the table");

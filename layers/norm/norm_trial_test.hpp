@@ -140,9 +140,7 @@ template <class Kind>
 struct Trial {
   Trial(const Op<Kind>& op_, Bench& bench_, const Backend& backend_, const Case& c_)
       : op(op_), bench(bench_), backend(backend_), c(c_), t(c_, Kind::layer, backend_) {
-    const ArenaScope scope(bench.ctx.scratch);  // scratch starts as NaN
-    const View all = bench.ctx.scratch.take({1 << 16}, DType::f32, "poison");
-    std::memset(all.data, 0xff, 4 << 16);
+    poison_scratch(bench.ctx);
   }
 
   Op<Kind> op;

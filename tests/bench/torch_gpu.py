@@ -4,8 +4,9 @@
     torch_gpu.py kernels FILE                   FILE: lines of kernel_bench; each op in the ways that PyTorch has
     torch_gpu.py steps FILE [--config 124M]     FILE: lines of step_bench, or of step_bench CONFIG --describe
 
-On a GPU, or with --device cpu, to see that all works. bf16 steps run under autocast, with weights in f32 and the fused
-AdamW; attention is the fastest of flash, cuDNN's and the memory-efficient one, measured at the model's shape."""
+On a GPU, or with --device cpu, to see that all works. As Ropewalk's, a model in bf16 has weights in f32 that learn, and
+a rounded copy to compute with. AdamW is the fused one; attention the fastest of flash, cuDNN's and the memory-efficient
+one, measured at the model's shape."""
 import argparse
 import contextlib
 import gc
@@ -15,6 +16,7 @@ import sys
 import time
 
 import torch
+import torch._functorch.config
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -292,9 +294,13 @@ def time_steps(args, c, dtype, how):
     torch.manual_seed(1)
     with torch.device(device):
         model = Model(c)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    weights = [p.detach().clone().requires_grad_() for p in model.parameters()]
+    model = model.to(DTYPES[dtype])
+    computed_with = list(model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
+    for w in weights:
+        w.grad = torch.empty_like(w)
     run = torch.compile(model, dynamic=False) if how == "compiled" else model
-    low = torch.autocast(device, torch.bfloat16) if dtype == "bf16" else contextlib.nullcontext()
     ids = lambda: torch.randint(c["vocab"], (c["batch"], c["length"]), device=device)
     marks = []
 
@@ -308,12 +314,14 @@ def time_steps(args, c, dtype, how):
     mark()
     for _ in range(args.warm_up + args.steps):
         token, target = ids(), ids()
-        with low:
-            loss = run(token, target)
+        loss = run(token, target)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            torch._foreach_copy_([w.grad for w in weights], [p.grad for p in computed_with])
+            model.zero_grad(set_to_none=True)
+            torch.nn.utils.clip_grad_norm_(weights, 1.0, foreach=True)
+            optimizer.step()
+            torch._foreach_copy_(computed_with, weights)
         mark()
     synchronize(device)
     between = [a.elapsed_time(b) / 1e3 if device == "cuda" else b - a for a, b in zip(marks, marks[1:])][args.warm_up:]
@@ -330,7 +338,7 @@ def main():
     parser.add_argument("what", choices=["kernels", "steps"])
     parser.add_argument("file")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--seconds", type=float, default=0.05, help="of one measurement of a kernel (default: 0.05)")
+    parser.add_argument("--seconds", type=float, default=0.03, help="of one measurement of a kernel (default: 0.03)")
     parser.add_argument("--config", help="only the model of this name")
     parser.add_argument("--dtype", choices=list(DTYPES), help="only this one (default: both, f32 eager)")
     parser.add_argument("--only", choices=["eager", "compiled"])
@@ -340,6 +348,7 @@ def main():
     with open(args.file) as file:
         lines = [json.loads(line) for line in file]
     torch.set_float32_matmul_precision("highest")
+    torch._functorch.config.donated_buffer = False  # a backward is timed again and again
     if args.what == "kernels":
         return time_kernels(args, [line for line in lines if line.get("what") == "ropewalk"])
     for name, c in {line["config"]: line for line in lines}.items():

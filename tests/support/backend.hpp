@@ -106,8 +106,8 @@ class Bench {
 inline void poison_scratch(Ctx& ctx) {
   const ArenaScope scope(ctx.scratch);
   const View poisoned = ctx.scratch.take({1 << 16}, DType::f32, "poison");
-  const std::vector<float> nan(1 << 16, std::numeric_limits<float>::quiet_NaN());
-  copy(ctx, poisoned, {reinterpret_cast<const std::byte*>(nan.data()), poisoned.shape, DType::f32, {}, 1 << 16});
+  const std::vector<std::byte> nan(4 << 16, std::byte{0xff});
+  copy(ctx, poisoned, CView{nan.data(), poisoned.shape, DType::f32, {}, poisoned.row_stride});
   synchronize(ctx);
 }
 

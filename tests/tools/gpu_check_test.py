@@ -158,7 +158,7 @@ class GpuCheck(unittest.TestCase):
                   {"program": "b_test", "good": False, "same_bits": False,
                    "runs": [{"code": 0, "seconds": 1.0, "passed": 5, "failed": 0, "skipped": 0}]}],
         "sanitizers": [{"tool": "memcheck", "program": "a_test", "verdict": "clean"}],
-        "kernels": [dict(zip(("what", "kernel", "shape", "dtype", "us", "gbs", "tflops", "how"), values)) for values in (
+        "kernels": [dict(zip(("what", "kernel", "shape", "dtype", "us", "gbs", "tflops", "how"), line)) for line in (
             ("ropewalk", "gelu", [8, 4], "f32", 10, 2000, 0, ""),
             ("ropewalk", "gemm", [8, 4, 2], "bf16", 20, 0, 400, ""),
             ("ropewalk", "attention", [1, 8, 2, 2, 64, 0], "bf16", 20, 0, 300, ""),

@@ -53,7 +53,7 @@ __device__ void load(Tile<kRows, kWidth>& tile, const AttentionStrip<const bf16>
     const bf16* from = strip.data + thread() / kChunks * strip.stride + c * kChunk;
     for (int row = thread() / kChunks; row < kRows; row += kStep, from += kStep * strip.stride) {
       const bool is_there = row < strip.count && c * kChunk < strip.width;
-      copy_async16(tile.chunk(row, c), is_there ? from : strip.data, is_there ? 16 : 0);
+      copy_async16(tile.chunk(row, c), from, is_there ? 16 : 0);
     }
   } else {
     for (int i = thread(); i < kRows * width; i += kThreads) {

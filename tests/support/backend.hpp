@@ -10,7 +10,7 @@
 
 namespace rw::simt {
 [[gnu::weak]] Order& order();  // null where the emulator is not linked
-[[gnu::weak]] size_t& matrix_bank_conflicts();
+[[gnu::weak]] size_t matrix_bank_conflicts();
 }  // namespace rw::simt
 
 namespace rw::test {

@@ -49,9 +49,16 @@ double tolerance(const Backend& backend) {  // in bf16 for two results that are 
   return backend.dtype == DType::f64 ? 1e-13 : backend.dtype == DType::f32 ? 3e-6 : 0x1p-7;
 }
 
+// Two of the values in bf16, whose emulated products are slow.
+template <class T>
+std::vector<T> thinned(const Backend& backend, std::vector<T> all) {
+  if (backend.dtype == DType::bf16) all = {all[all.size() / 2], all.back()};
+  return all;
+}
+
 TEST(AttentionInvariant, ALaterTokenChangesNoBitOfAnEarlierOne) {
   for (const Backend& backend : backends())
-    for (int64_t changed : {1, 16, 47, 63, 64, 100, 130}) {
+    for (int64_t changed : thinned<int64_t>(backend, {1, 16, 47, 63, 64, 100, 130})) {
       Passes a(backend, {1, 2, 2, 131, 0, 8, 8}), b(backend, {1, 2, 2, 131, 0, 8, 8});
       for (Tensor* input : {&b.t.q, &b.t.k, &b.t.v}) disturb(*input, changed, 131);
       a(), b();
@@ -63,7 +70,7 @@ TEST(AttentionInvariant, ALaterTokenChangesNoBitOfAnEarlierOne) {
 
 TEST(AttentionInvariant, ADocumentChangesNoBitOfAnother) {
   for (const Backend& backend : backends())
-    for (int64_t begin : {1, 30, 64, 90})  // three documents; the middle one changes
+    for (int64_t begin : thinned<int64_t>(backend, {1, 30, 64, 90}))  // three documents; the middle one changes
       for (int64_t end : {97, 130}) {
         const AttentionCase c{1, 1, 2, 140, 0, 8, 8, true, 0, 1, 3, 40, 3};
         Passes a(backend, c), b(backend, c);
@@ -84,7 +91,7 @@ TEST(AttentionInvariant, ADocumentChangesNoBitOfAnother) {
 TEST(AttentionInvariant, GroupsEqualRepeatedKeysAndValues) {
   constexpr int64_t kHeads = 6, kTokens = 70, kWidth = 16;
   for (const Backend& backend : backends())
-    for (int64_t groups : {1, 2, 3}) {
+    for (int64_t groups : thinned<int64_t>(backend, {1, 2, 3})) {
       const int64_t repeat = kHeads / groups;
       Passes grouped(backend, {1, groups, repeat, kTokens, 0, kWidth, kWidth});
       Passes repeated(backend, {1, kHeads, 1, kTokens, 0, kWidth, kWidth});
@@ -143,7 +150,7 @@ TEST(AttentionInvariant, TokenByTokenEqualsAllAtOnce) {
 // With equal branches it does not matter where their border is, and a window over everything is none.
 TEST(AttentionInvariant, EqualBranchesAreOne) {
   for (const Backend& backend : backends())
-    for (int64_t near : {0, 1, 30, 64, 200}) {
+    for (int64_t near : thinned<int64_t>(backend, {0, 1, 30, 64, 200})) {
       Passes one(backend, {1, 2, 2, 131, 20, 8, 8, true}),
           two(backend, {1, 2, 2, 131, 20, 8, 8, true, 0, 1, near, 151});
       two.t.q_far.fill(two.t.q.values()), two.t.k_far.fill(two.t.k.values());
@@ -162,8 +169,8 @@ TEST(AttentionInvariant, EqualBranchesAreOne) {
 
 TEST(AttentionInvariant, AKeyOutsideTheWindowChangesNoBit) {
   for (const Backend& backend : backends())
-    for (const auto& [window, sinks, changed] :
-         {std::tuple<int64_t, int64_t, int64_t>{1, 0, 20}, {16, 0, 20}, {64, 0, 3}, {16, 4, 5}, {40, 10, 12}}) {
+    for (const auto& [window, sinks, changed] : thinned<std::tuple<int64_t, int64_t, int64_t>>(
+             backend, {{1, 0, 20}, {16, 0, 20}, {64, 0, 3}, {16, 4, 5}, {40, 10, 12}})) {
       const AttentionCase c{1, 2, 2, 131, 0, 8, 8, false, 0, 1, window / 2, window, sinks, true};
       Passes a(backend, c), b(backend, c);
       for (Tensor* input : {&b.t.k, &b.t.k_far, &b.t.v}) disturb(*input, changed, changed + 1);

@@ -20,6 +20,7 @@ namespace rw {
 namespace {
 
 constexpr int kWarps = 4, kThreads = 32 * kWarps, kChunk = 8;
+constexpr size_t kMostShared = 163 << 10;  // bytes of a block, sm_80
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
 
 using Call = AttentionCall<bf16>;
@@ -53,7 +54,7 @@ __device__ void load(Tile<kRows, kWidth>& tile, const AttentionStrip<const bf16>
     const bf16* from = strip.data + thread() / kChunks * strip.stride + c * kChunk;
     for (int row = thread() / kChunks; row < kRows; row += kStep, from += kStep * strip.stride) {
       const bool is_there = row < strip.count && c * kChunk < strip.width;
-      copy_async16(tile.chunk(row, c), is_there ? from : strip.data, is_there ? 16 : 0);
+      copy_async16(tile.chunk(row, c), from, is_there ? 16 : 0);
     }
   } else {
     for (int i = thread(); i < kRows * width; i += kThreads) {
@@ -224,6 +225,7 @@ struct ForwardShape {
     Stage stages[2];
     Query queries[kRows];
   };
+  static_assert(sizeof(Shared) <= kMostShared);
 };
 
 // Rows are queries, columns are keys, far ones first.
@@ -308,6 +310,7 @@ struct BackwardShape {
     Tile<kRows, kWidth> k, v;
     Stage stages[2];
   };
+  static_assert(sizeof(OfQueries) <= kMostShared && sizeof(OfKeys) <= kMostShared);
 };
 
 // s becomes p. Rows are queries and columns are keys, or the other way round.

@@ -79,6 +79,7 @@ struct Machine {
 
   std::span<std::byte> static_shared;
   uint32_t launches = 0, blocks = 0;  // so far
+  size_t bank_conflicts = 0;
 
   bool is_stack(const void* p) const { return stacks && p >= stacks && p < stacks + kMostThreads * kStack; }
 };

@@ -261,10 +261,8 @@ bool is_shared(const void* p) {
 Order& order() { return machine.order; }
 std::byte* dynamic_shared() { return dynamic_memory; }
 int lane() { return machine.current->lane(); }
-size_t& matrix_bank_conflicts() {
-  static size_t count = 0;
-  return count;
-}
+size_t matrix_bank_conflicts() { return machine.bank_conflicts; }
+void count_bank_conflicts(size_t n) { machine.bank_conflicts += n; }
 
 void run(const Launch& launch, const std::function<void()>& thread) {
   if (machine.current) misuse(Place(), launch.kernel, ": a launch from a kernel");

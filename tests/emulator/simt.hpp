@@ -100,6 +100,7 @@ enum class Access { read, write };
 void touch(const void* at, size_t bytes, Access, const void* code);
 
 // Bank conflicts of ldmatrix since the program began: rows of eight that share a bank, less one.
-size_t& matrix_bank_conflicts();
+size_t matrix_bank_conflicts();
+void count_bank_conflicts(size_t);
 
 }  // namespace rw::simt

@@ -10,7 +10,7 @@
 
 namespace rw::simt {  // null where the emulator is not linked
 [[gnu::weak]] Order& order();
-[[gnu::weak]] size_t& matrix_bank_conflicts();
+[[gnu::weak]] size_t matrix_bank_conflicts();
 }  // namespace rw::simt
 
 namespace rw::test {

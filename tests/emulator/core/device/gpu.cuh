@@ -121,7 +121,7 @@ void ldmatrix_x4(uint32_t (&r)[4], const void* row, simt::Place place = simt::Pl
       std::memcpy(elements[i], from, 16);
       most = std::max(most, ++of_bank[reinterpret_cast<uintptr_t>(from) / 16 % 8]);
     }
-    if (simt::lane() == 0) simt::matrix_bank_conflicts() += most - 1;
+    if (simt::lane() == 0) simt::count_bank_conflicts(most - 1);
     const int i = simt::lane() / 4, j = simt::lane() % 4 * 2;
     r[m] = transposed ? elements[j][i] | uint32_t{elements[j + 1][i]} << 16
                       : elements[i][j] | uint32_t{elements[i][j + 1]} << 16;

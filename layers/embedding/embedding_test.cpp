@@ -258,6 +258,19 @@ TEST(Embedding, SortsIdsOfThreeDigits) {
   }
 }
 
+// Memory before the sorted tokens may look like one with the id of the first.
+TEST(Embedding, LooksAtNoTokenBeforeTheFirst) {
+  for (const Backend& backend : gpu_backends()) {
+    Bench bench(backend);
+    const ArenaScope scope(bench.ctx.scratch);
+    fill_zero(bench.ctx, bench.ctx.scratch.take({64}, DType::i32, "before"));
+    Tensor dtable({2, 1}, Where(backend).in_accumulator()), dy({3, 1}, backend), id({3}, {DType::i32, backend.device});
+    id.fill({0, 1, 0}), dy.fill({1, 2, 4});
+    embedding_backward(bench.ctx, dtable, dy, id, Grad::overwrite);
+    EXPECT_EQ(dtable.values(), (std::vector<double>{5, 2})) << backend;
+  }
+}
+
 TEST(Embedding, OnADeviceARowWithAnIdOutsideIsNaNAndHasNoGradient) {
   const std::vector<double> ids = {-1, 4, 5, 1, 1e9, 4, -0x1p31, 261};
   for (const Backend& backend : gpu_backends()) {

@@ -1,7 +1,8 @@
 // sum[c] = Σ_r x[r][c], the gradient of a bias. The order of additions depends on the number of rows only.
 //
-// Shapes   x [..., C]; sum [C]. DTypes f64, f32, bf16 on a GPU; sum of the accumulator dtype. Store: overwrite or
-// accumulate. sum overlaps nothing. Errors   rw::Error if a shape, dtype, device or alias is otherwise.
+// Shapes   x [..., C]; sum [C]. Store: overwrite or accumulate. sum overlaps nothing.
+// DTypes   f64, f32, bf16 on a GPU; sum of the accumulator dtype.
+// Errors   rw::Error if a shape, dtype, device or alias is otherwise.
 #pragma once
 #include "core/dispatch.hpp"
 

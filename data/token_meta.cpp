@@ -32,12 +32,12 @@ std::string to_text(const TokenMeta& meta) {
 }
 
 TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
-  const OrderedJson in = OrderedJson::parse(text, nullptr, false);
-  if (!in.is_object() || in.value("format", OrderedJson()) != kFormat)
+  const Json in = Json::parse(text, nullptr, false);
+  if (!in.is_object() || in.value("format", Json()) != kFormat)
     throw UserError(Exit::data, name + " is not a token file",
                     "it is something else that Ropewalk wrote\n"
                     "prepare one:  ropewalk data prepare --tokenizer TOK --out data TEXT...");
-  const OrderedJson version = in.value("version", OrderedJson());
+  const Json version = in.value("version", Json());
   if (version != kPlain && version != kWithPrompts)
     throw UserError(
         Exit::data, name + " is of a newer version",
@@ -53,11 +53,10 @@ TokenMeta parse_token_meta(const std::string& name, std::string_view text) {
     meta.documents = in.at("documents");
     meta.tokens = in.at("tokens");
     if (version == kWithPrompts) meta.prompt_tokens = in.at("prompt_tokens");
-    for (const OrderedJson& s : in.at("sources"))
-      meta.sources.push_back({s.at("name"), s.at("bytes"), s.at("documents")});
+    for (const Json& s : in.at("sources")) meta.sources.push_back({s.at("name"), s.at("bytes"), s.at("documents")});
     meta.command = in.at("command");
     return meta;
-  } catch (const OrderedJson::exception& error) {
+  } catch (const Json::exception& error) {
     throw UserError(Exit::data, name + " is not a token file of version " + version.dump(), error.what());
   }
 }

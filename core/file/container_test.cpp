@@ -277,6 +277,11 @@ TEST(Manifest, RefusesForgedTexts) {
   EXPECT_THAT(error("\"version\": 1", "\"version\": 2"), HasSubstr("3 m: format version 2 is not known"));
   EXPECT_THAT(error("\"entries\": [", "\"entries\": 1, \"x\": ["), HasSubstr("no list of entries"));
   EXPECT_THAT(error("{", "["), HasSubstr("7 m is damaged"));
+  std::string objects, keys;
+  for (int i = 0; i < 100'000; ++i) objects += "{},", keys += '"' + std::to_string(i) + "\": 0,\n";
+  EXPECT_THAT(error("\"entries\": [", "\"entries\": [" + objects), HasSubstr("or too long a list"));
+  EXPECT_THAT(error("\"version\": 1", keys + "\"version\": 2"), HasSubstr("3 m: format version 2 is not known"));
+  EXPECT_THAT(error("\"version\"", "\"size\": 1, \"version\""), HasSubstr("stands twice"));
 }
 
 TEST(Manifest, EveryChangedOrMissingByteShows) {

@@ -1,8 +1,8 @@
 #include "core/file/json.hpp"
 
 #include <algorithm>
-#include <set>
 #include <utility>
+#include <vector>
 
 #include "core/base/user_error.hpp"
 
@@ -10,50 +10,74 @@ namespace rw {
 
 namespace {
 
-// The first key that stands twice in an object of a text that can be parsed.
-std::string key_twice(std::string_view text) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  std::string twice;
-  const auto note = [&](int, Json::parse_event_t event, const Json& value) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second && twice.empty())
-      twice = value.dump();
+// Puts a value together out of what stands in a text, and throws at the first thing that may not. (The library's own
+// parser with a callback looks at all members of an object again after each of its objects.)
+class Builder final : public Json::json_sax_t {
+ public:
+  Builder(const std::string& name, std::string_view text) : name_(name), text_(text) {}
+  Json take() { return std::move(whole_); }
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(int64_t value) override { return put(value); }
+  bool number_unsigned(uint64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool string(std::string& value) override { return put(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }  // there is none in a text
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& key) override {
+    const auto [at, is_new] = open_.back()->get_ref<Json::object_t&>().try_emplace(std::move(key));
+    if (!is_new) throw bad("the key " + Json(at->first).dump() + " stands twice in one object");
+    member_ = &at->second;
     return true;
-  };
-  const Json whole = Json::parse(text, note);
-  return twice;
-}
+  }
+  bool parse_error(size_t position, const std::string&, const Json::exception& error) override {
+    if (!dynamic_cast<const Json::parse_error*>(&error)) throw bad("it holds a number that is too large");
+    const std::string_view before = text_.substr(0, std::min(text_.size(), position > 0 ? position - 1 : 0));
+    const auto line = 1 + std::ranges::count(before, '\n');
+    const size_t column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
+    throw bad("something is wrong at line " + std::to_string(line) + ", column " + std::to_string(column));
+  }
+
+ private:
+  UserError bad(const std::string& why) const { return UserError(Exit::data, name_ + " is not valid JSON", why); }
+  Json& place() {  // of the next value
+    if (open_.empty()) return whole_;
+    return open_.back()->is_array() ? open_.back()->emplace_back() : *member_;
+  }
+  bool put(Json value) {
+    place() = std::move(value);
+    return true;
+  }
+  bool open(Json value) {
+    if (open_.size() == kMostJsonDepth)
+      throw bad("it is nested more than " + std::to_string(kMostJsonDepth) + " levels deep");
+    Json& at = place();
+    at = std::move(value);
+    open_.push_back(&at);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  const std::string& name_;
+  std::string_view text_;
+  Json whole_;
+  std::vector<Json*> open_;  // arrays and objects, the innermost last
+  Json* member_ = nullptr;   // of the innermost object, without its value yet
+};
 
 }  // namespace
 
 Json parse_json(const std::string& name, std::string_view text) {
-  const auto bad = [&](const std::string& why) { return UserError(Exit::data, name + " is not valid JSON", why); };
-  std::vector<size_t> keys;  // how many, of the objects that are open
-  bool twice = false;
-  const auto check = [&](int depth, Json::parse_event_t event, const Json& value) {
-    if (depth > static_cast<int>(kMostJsonDepth))
-      throw bad("it is nested more than " + std::to_string(kMostJsonDepth) + " levels deep");
-    if (event == Json::parse_event_t::object_start) keys.push_back(0);
-    if (event == Json::parse_event_t::key) ++keys.back();
-    if (event == Json::parse_event_t::object_end) {
-      twice |= value.size() != keys.back();  // of two the object keeps one
-      keys.pop_back();
-    }
-    return true;
-  };
-  try {
-    Json json = Json::parse(text, check);
-    if (twice) throw bad("the key " + key_twice(text) + " stands twice in one object");
-    return json;
-  } catch (const Json::parse_error& error) {
-    const std::string_view before = text.substr(0, std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0));
-    const auto line = 1 + std::ranges::count(before, '\n');
-    const size_t column = before.size() - (before.rfind('\n') == before.npos ? 0 : before.rfind('\n') + 1) + 1;
-    throw bad("something is wrong at line " + std::to_string(line) + ", column " + std::to_string(column));
-  } catch (const Json::exception&) {
-    throw bad("it holds a number that is too large");
-  }
+  Builder builder(name, text);
+  Json::sax_parse(text, &builder);
+  return builder.take();
 }
 
 std::optional<int64_t> integer_of(const Json& value) {

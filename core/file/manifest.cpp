@@ -14,7 +14,6 @@ namespace {
 constexpr std::string_view kFormat = "ropewalk container";
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kAlign = 4096;
-constexpr int kMaxDepth = 4;
 constexpr std::string_view kSeal = "\"seal\": \"", kEnd = "\"\n}\n";
 constexpr size_t kHex = 32;
 
@@ -37,19 +36,19 @@ void demand(bool condition, const std::string& otherwise) {
   if (!condition) throw Damage{otherwise};
 }
 
-uint64_t number(const OrderedJson& value, const char* what) {
+uint64_t number(const Json& value, const char* what) {
   demand(value.is_number_unsigned(), std::string(what) + " is not a whole number");
   return value.get<uint64_t>();
 }
 
-std::string hash_text(const OrderedJson& value) {
+std::string hash_text(const Json& value) {
   demand(value.is_string(), "a hash is not a text");
   std::string text = value.get<std::string>();
   demand(text.size() == kHex && text.find_first_not_of("0123456789abcdef") == std::string::npos, "a hash is malformed");
   return text;
 }
 
-ContainerEntry parse_entry(const OrderedJson& json, uint64_t file_size) {
+ContainerEntry parse_entry(const Json& json, uint64_t file_size) {
   ContainerEntry entry;
   demand(json.at("path").is_string(), "a path is not a text");
   entry.path = json.at("path").get<std::string>();
@@ -57,9 +56,9 @@ ContainerEntry parse_entry(const OrderedJson& json, uint64_t file_size) {
   const auto type = std::ranges::find(kTypes, json.at("type").get<std::string>(), &TypeRow::name);
   demand(type != std::end(kTypes), entry.path + " has an unknown type");
   entry.type = type->type;
-  const OrderedJson& shape = json.at("shape");
+  const Json& shape = json.at("shape");
   demand(shape.is_array() && shape.size() <= kMaxRank, entry.path + " has a malformed shape");
-  for (const OrderedJson& dim : shape) entry.shape.push_back(number(dim, "a dimension"));
+  for (const Json& dim : shape) entry.shape.push_back(number(dim, "a dimension"));
   entry.offset = number(json.at("offset"), "an offset");
   entry.bytes = number(json.at("bytes"), "a size");
   demand(bytes_of(entry.type, entry.shape) == entry.bytes, entry.path + " has a size that is not that of its shape");
@@ -69,6 +68,14 @@ ContainerEntry parse_entry(const OrderedJson& json, uint64_t file_size) {
   return entry;
 }
 
+Json parse_text(std::string_view text) {
+  try {
+    return parse_json("it", text);
+  } catch (const UserError& error) {
+    throw Damage{error.what() + (": " + error.advice)};
+  }
+}
+
 Manifest parse(std::string_view text) {
   demand(text.size() <= kMaxManifest, "it is larger than 32 MiB");
   demand(text.size() > kSeal.size() + kHex + kEnd.size(), "it is cut off");
@@ -76,10 +83,7 @@ Manifest parse(std::string_view text) {
   const std::string hash = hash_of(std::as_bytes(std::span(text.substr(0, tail))));
   demand(text.substr(tail) == std::string(kSeal) + hash + std::string(kEnd), "its bytes differ from its own hash");
 
-  const OrderedJson json = OrderedJson::parse(text, [](int depth, OrderedJson::parse_event_t, OrderedJson&) {
-    demand(depth <= kMaxDepth, "it is nested too deeply");
-    return true;
-  });
+  const Json json = parse_text(text);
   demand(json.is_object() && json.at("format") == kFormat, "it is not of the format \"" + std::string(kFormat) + '"');
   if (number(json.at("version"), "the version") != kVersion)
     throw UserError(Exit::data, "format version " + json.at("version").dump() + " is not known",
@@ -87,11 +91,11 @@ Manifest parse(std::string_view text) {
   Manifest manifest;
   manifest.size = number(json.at("size"), "the file size");
   manifest.hash = hash_text(json.at("xxh3_128"));
-  const OrderedJson& entries = json.at("entries");
+  const Json& entries = json.at("entries");
   demand(entries.is_array() && entries.size() <= kMaxEntries, "it has no list of entries, or too long a list");
   std::set<std::string_view> paths;
   manifest.entries.reserve(entries.size());
-  for (const OrderedJson& entry : entries) {
+  for (const Json& entry : entries) {
     manifest.entries.push_back(parse_entry(entry, manifest.size));
     demand(paths.insert(manifest.entries.back().path).second, manifest.entries.back().path + " is there twice");
   }

@@ -13,7 +13,7 @@ import xml.etree.ElementTree as tree
 from pathlib import Path
 
 SVG = "{http://www.w3.org/1999/xhtml}"
-VOID = {"meta", "link", "input", "br"}
+VOID = {"meta", "link", "input", "br", "wbr"}
 EVIL = "</pre></svg><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\x00\x1b\ufffe]]>"
 
 

@@ -32,7 +32,7 @@ struct ToJson {
 };
 
 struct FromJson {
-  const OrderedJson& json;
+  const Json& json;
 
   bool operator()(int64_t* v) const {
     const auto value = integer_of(json);
@@ -52,7 +52,7 @@ struct FromJson {
     return json.is_string();
   }
   bool operator()(std::vector<double>* v) const {
-    const bool right = json.is_array() && std::ranges::all_of(json, [](const OrderedJson& x) { return x.is_number(); });
+    const bool right = json.is_array() && std::ranges::all_of(json, [](const Json& x) { return x.is_number(); });
     if (right) *v = json.get<std::vector<double>>();
     return right;
   }
@@ -80,7 +80,7 @@ ModelConfig model_from_json(std::string_view text) {
   const auto wrong = [](const std::string& why) {
     return UserError(Exit::data, "a model's configuration cannot be read", why);
   };
-  OrderedJson json = OrderedJson::parse(text, nullptr, false);
+  Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) throw wrong("it is not a JSON object");
   Settings settings;
   visit_model(settings, [&](const std::string& name, const Field& field) {

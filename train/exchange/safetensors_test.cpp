@@ -158,6 +158,19 @@ TEST(Safetensors, BadFilesAreNamed) {
   }
 }
 
+TEST(Safetensors, AHundredThousandTensorsAreReadAtOnce) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder / "many.safetensors";
+  std::ostringstream header;
+  for (int i = 0; i < 100'000; ++i)
+    header << (i ? ',' : '{') << "\"t" << i << R"(":{"dtype":"F32","shape":[1],"data_offsets":[)" << 4 * i << ','
+           << 4 * i + 4 << "]}";
+  write_file(file, file_of(header.str() + "}", 400'000));
+  EXPECT_EQ(SafetensorsFile(file).tensors().size(), 100'000u);
+  write_file(file, file_of(header.str() + R"(,"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 400'000));
+  EXPECT_THAT(user_error_of([&] { SafetensorsFile read(file); }).advice, HasSubstr("overlaps another tensor"));
+}
+
 TEST(Safetensors, AnIndexStaysInItsFolder) {
   BadFiles files("safetensors index");
   for (const char* name : {"../model.safetensors", "", "/etc/passwd", "a/b", ".."}) {

@@ -54,9 +54,11 @@ std::vector<Point> medians(std::span<const Point> points, double low, double hig
 
 double quantile(std::vector<double> values, double q) {
   if (values.empty()) return std::numeric_limits<double>::quiet_NaN();
-  const auto at = static_cast<size_t>(std::lround(q * static_cast<double>(values.size() - 1)));
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(at));
-  return values[at];
+  const double place = q * static_cast<double>(values.size() - 1), share = place - std::floor(place);
+  const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
+  std::ranges::nth_element(values, below);
+  if (share == 0) return *below;
+  return (1 - share) * *below + share * std::ranges::min(std::ranges::subrange(below + 1, values.end()));
 }
 
 }  // namespace rw::report

@@ -17,7 +17,7 @@ std::vector<Point> thin(std::span<const Point> points, double low, double high, 
 // The median y of each part that has points, above the mean of their x.
 std::vector<Point> medians(std::span<const Point> points, double low, double high, int cells);
 
-// The value below which a share q in [0, 1] of them lies; NaN without values. Order is not kept.
+// The value below which a share q in [0, 1] of them lies, linear between two of them; NaN without values.
 double quantile(std::vector<double> values, double q);
 
 }  // namespace rw::report

@@ -55,6 +55,8 @@ TEST(Curve, Quantile) {
   EXPECT_EQ(quantile({3, 1, 2}, 0), 1);
   EXPECT_EQ(quantile({3, 1, 2}, 0.5), 2);
   EXPECT_EQ(quantile({3, 1, 2}, 1), 3);
+  EXPECT_EQ(quantile({7, 1}, 0.5), 4);
+  EXPECT_EQ(quantile({5, 9, 1, 2}, 0.75), 6);  // sorted, place 2.25
   EXPECT_TRUE(std::isnan(quantile({}, 0.5)));
 }
 

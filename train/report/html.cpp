@@ -17,6 +17,16 @@ bool is_forbidden(std::string_view character) {
   return character == "\xef\xbf\xbe" || character == "\xef\xbf\xbf";
 }
 
+// A line may end after the folders of a path; "</" begins the end of an element.
+std::string with_breaks(std::string_view markup) {
+  std::string out;
+  for (size_t i = 0; i < markup.size(); ++i) {
+    out += markup[i];
+    if (i > 0 && markup[i] == '/' && markup[i - 1] != '<') out += "<wbr/>";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string escape(std::string_view text) {
@@ -71,7 +81,7 @@ std::string table(const std::vector<std::string>& head, const std::vector<std::v
       std::string attributes = i == 0 ? "scope=\"row\" " : "";
       if (cell.number || cell.accent)
         attributes += std::string("class=\"") + (cell.number ? "number " : "") + (cell.accent ? "accent" : "") + '"';
-      out += element(i == 0 ? "th" : "td", cell.text, attributes);
+      out += i == 0 ? element("th", cell.text, attributes) : with_breaks(element("td", cell.text, attributes));
     }
     out += "</tr>\n";
   }

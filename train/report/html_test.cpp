@@ -29,6 +29,7 @@ TEST(Html, Elements) {
   EXPECT_NE(t.find("<th scope=\"row\" >&lt;a&gt;</th>"), t.npos) << t;
   EXPECT_NE(t.find("<td class=\"number accent\">1</td>"), t.npos) << t;
   EXPECT_NE(t.find("<th scope=\"col\" class=\"number\">n</th>"), t.npos) << t;
+  EXPECT_NE(table({}, {{{"out"}, {"/a/b<c"}}}).find("<td>/<wbr/>a/<wbr/>b&lt;c</td>"), std::string::npos);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ const std::string_view kStyle = R"(
   --ground: #ffffff; --panel: #f5f6f8; --text: #1c1f23; --quiet: #59616b; --rule: #dde1e6; --grid: #e6e9ed;
   --c0: #0060a8; --c1: #c4501b; --c2: #00805a; --c3: #ad3f7a; --c4: #1c1f23; --c5: #8a6a00;
   --good: #00734f; --neutral: #0060a8; --warning: #8a6a00; --bad: #b3261e; --accent: #fff3c4;
+  --faint: .45;
   --h0: #f5f6f8; --h1: #e0edf9; --h2: #c6dff5; --h3: #a9cff0; --h4: #8abeea; --h5: #68ace4;
 }
 @media screen and (prefers-color-scheme: dark) {
@@ -17,6 +18,7 @@ const std::string_view kStyle = R"(
     --ground: #14171a; --panel: #1d2125; --text: #e6e8ea; --quiet: #a1a9b3; --rule: #343a41; --grid: #2a3036;
     --c0: #5fb0f2; --c1: #ff8d57; --c2: #37c894; --c3: #ee8bbf; --c4: #e6e8ea; --c5: #dfb63a;
     --good: #37c894; --neutral: #5fb0f2; --warning: #dfb63a; --bad: #ff8a80; --accent: #453b12;
+    --faint: .65;
     --h0: #1d2125; --h1: #172e42; --h2: #123a5b; --h3: #0d4674; --h4: #07528d; --h5: #005da5;
   }
 }
@@ -75,7 +77,7 @@ svg text { fill: var(--quiet); font-size: 13px; font-family: inherit; font-varia
 polyline, .legend path {
   fill: none; stroke-width: 1.75; vector-effect: non-scaling-stroke; stroke-linejoin: round; stroke-linecap: round;
 }
-polyline.faint { stroke-width: 1; stroke-opacity: .45; }
+polyline.faint { stroke-width: 1; stroke-opacity: var(--faint); }
 .legend path.faint { stroke-width: 1; stroke-opacity: .8; }
 .c0 { stroke: var(--c0); } circle.c0 { fill: var(--c0); }
 .c1 { stroke: var(--c1); } circle.c1 { fill: var(--c1); }
@@ -103,10 +105,11 @@ polyline.faint { stroke-width: 1; stroke-opacity: .45; }
 @media (max-width: 600px) {
   main { padding: 16px 14px 40px; }
   svg text { font-size: 15px; }
-  table { font-size: .8rem; }
-  th, td { padding-right: 8px; }
+  table { font-size: .78rem; }
+  th, td { padding: 4px 5px 4px 3px; }
   thead th { white-space: normal; vertical-align: bottom; }
-  td { min-width: 0; }
+  td { min-width: 4em; overflow-wrap: anywhere; }
+  .number { min-width: 0; padding-left: 0; }
 }
 @media print {
   @page { margin: 14mm; }

@@ -137,14 +137,24 @@ std::string settings_section(std::span<const Record> runs) {
     out += different.empty() ? element("p", "None, but for the folder.") : table(head, different);
   }
   for (size_t r = 0; r < known.size(); ++r) {
-    std::vector<std::vector<Cell>> all;
+    const bool one = known.size() == 1;
+    std::vector<std::vector<Cell>> all, defaults;  // of one run: all others
     for (const Row& row : rows) {
       const std::string& origin = row.origins[r];
       const bool given = origin != "default" && !origin.starts_with("preset ");
-      all.push_back({{row.section + "." + row.name}, {shown(row.values[r]), false, given}, {origin}});
+      std::vector<Cell> cells = {{row.section + "." + row.name}, {shown(row.values[r]), false, given}};
+      if (one && origin == "default") {
+        defaults.push_back(std::move(cells));
+      } else {
+        cells.push_back({origin});
+        all.push_back(std::move(cells));
+      }
     }
-    const std::string content = table({"setting", "value", "from"}, all);
-    out += known.size() > 1 ? details("All settings of " + known[r]->name(), content) : content;
+    const std::string content = all.empty() ? "" : table({"setting", "value", "from"}, all);
+    out += one ? content : details("All settings of " + known[r]->name(), content);
+    if (!defaults.empty())
+      out += details(std::to_string(defaults.size()) + " more, as they are by default",
+                     table({"setting", "value"}, defaults));
   }
   return section("settings", "Settings", out);
 }

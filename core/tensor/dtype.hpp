@@ -21,7 +21,7 @@ struct bf16 {
     const uint32_t rounded = value != value ? word | 0x400000u : word + 0x7fffu + (word >> 16 & 1u);
     bits = static_cast<uint16_t>(rounded >> 16);
   }
-  explicit operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
+  explicit constexpr operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
 };
 
 template <class T>

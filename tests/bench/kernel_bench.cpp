@@ -151,9 +151,9 @@ class Kernels {
     const Buffer product = random({batch, length, all}), d_out = random({batch, length, heads * d});
     const Buffer gradient = empty({batch, length, all}), out = empty({batch, length, heads * d});
     const Buffer lse = sums({batch, length, heads});
-    const auto q = [&](View v) { return columns(v, 0, heads * d); };
-    const auto k = [&](View v) { return columns(v, heads * d, groups * d); };
-    const auto v = [&](View v) { return columns(v, (heads + groups) * d, groups * d); };
+    const auto q = [&](View of) { return columns(of, 0, heads * d); };
+    const auto k = [&](View of) { return columns(of, heads * d, groups * d); };
+    const auto v = [&](View of) { return columns(of, (heads + groups) * d, groups * d); };
     const Buffer far = near > 0 ? random({batch, length, all}) : Buffer{};
     const Buffer far_gradient = near > 0 ? empty({batch, length, all}) : Buffer{};
     AttentionOpt opt{.head_width = d, .scale = 1 / std::sqrt(static_cast<double>(d)), .near = near};

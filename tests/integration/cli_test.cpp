@@ -94,6 +94,7 @@ TEST_F(Cli, BadInputIsExplained) {
       {{"config", "show", "--device", "cuda", "--dtype", "f64"},
        "device cuda (command line) and dtype f64 (command line)",
        "f64 is for the CPU"},
+      {{"config", "show", "--dtype", "bf16"}, "device cpu (default) and dtype bf16 (command line)", "bf16 for a GPU"},
       {{"config", "show", "--config"}, "config show: --config needs a value", ""},
       {{"config", "show", "--config", "."}, "cannot", ""},
       {{"config", "show", "--config", "many.toml"}, "unknown key 'model.layrs' in many.toml:2", "first of 2 problems"},

@@ -162,7 +162,7 @@ void check_train(Checker& check, const Settings& s) {
                 "there are cpu, cuda, cuda:1 and so on, and auto: cuda if it can be used, else cpu");
   check.require(t.device == "cpu" ? t.dtype != DType::bf16 : t.dtype != DType::f64,
                 check.show("device") + " and " + check.show("dtype"),
-                "bf16 is for a GPU, f64 for the CPU; f32 for both");
+                "f64 is for the CPU, bf16 for a GPU; f32 is for both");
 }
 
 void check_optimizer(Checker& check, const Settings::Optimizer& o) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """gpu_check without a GPU: what it packs, how it judges test programs and sanitizers, its table, and its errors."""
+import argparse
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -12,6 +13,7 @@ import tarfile
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 SCRIPT = Path(__file__).resolve().parent / "gpu_check"
 sys.path.insert(0, str(SCRIPT.parent))
@@ -34,7 +36,7 @@ while [ $# -gt 0 ] && [[ $1 != */bin/* ]]; do shift; done
 case "$tool $1" in
   "memcheck "*bad_test) echo "========= ERROR SUMMARY: 3 errors"; exit 86 ;;
   "racecheck "*) echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)" ;;
-  "synccheck "*step_bench) exit 1 ;;
+  "synccheck "*step_bench) echo "========= ERROR SUMMARY: 0 errors"; exit 1 ;;
   *) echo "========= ERROR SUMMARY: 0 errors" ;;
 esac
 """
@@ -149,6 +151,40 @@ class GpuCheck(unittest.TestCase):
                                  ("synccheck", "step_bench bf16", "exit code 1"),
                                  ("synccheck", "step_bench f32", "exit code 1")})
         self.assertEqual(len(rows), 4 * 4 + 2 * 2)
+
+    # With programs that only say something; PyTorch too.
+    def test_runs_all_stages_and_keeps_a_table_and_the_logs(self):
+        line = lambda **values: "echo '" + json.dumps(values) + "'"
+        self.machine({
+            "a_test": program(),
+            "kernel_bench": "#!/bin/bash\n" + line(what="ropewalk", kernel="gelu", shape=[2], dtype="f32", us=2, gbs=4,
+                                                   tflops=0),
+            "step_bench": "#!/bin/bash\n" + line(what="ropewalk", config="17M", dtype="bf16", graph=True,
+                                                 tok_s_median=9)})
+        steps, kernels = (line(what="torch", config="17M", dtype="bf16", how="eager", tok_s_median=3),
+                          line(what="torch", kernel="gelu", shape=[2], dtype="f32", how="eager", us=4))
+        script(self.folder / "compute-sanitizer", SANITIZER)
+        script(self.folder / "python", f"""#!/bin/bash
+case "$*" in
+  *torch.__version__*) echo 2.11.0 ;;
+  *" steps "*) [ -s "$3" ] && {steps} ;;
+  *" kernels "*) [ -s "$3" ] && {kernels} ;;
+esac
+""")
+        (self.folder / "packed" / "lib").mkdir()
+        arguments = argparse.Namespace(what=self.folder / "packed", out=self.folder / "out", only=None, jobs=2)
+        environment = {"PYTHON": str(self.folder / "python"), "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        device = {"name": "no GPU at all", "cuda": "13.0"}
+        with mock.patch.dict(os.environ, environment), mock.patch.object(gpu_check, "cuda_device", lambda: device):
+            code, said = self.quietly(gpu_check.run, arguments)
+        table = (self.folder / "out" / "table.md").read_text()
+        self.assertTrue(said.endswith(table + "\n"), said)
+        for row in ("| a_test | 1 | 0 | 1 | ", "| gelu | 2 | f32 | 2 | 4 GB/s | 4 | 2 | PyTorch, eager | 2.00 |",
+                    "| 17M | bf16 | - | 9 | 3 | - | 3.00 |", "- synccheck, step_bench bf16: exit code 1\n"):
+            self.assertIn(row, table)
+        self.assertEqual(code, 1)
+        self.assertEqual({file.name for file in (self.folder / "out").iterdir()},
+                         {"table.md", "results.json", "logs.tar.xz"})
 
     RESULTS = {
         "date": "2026-12-01", "torch": {"version": "2.11.0", "why": "2.11.0"},

@@ -139,15 +139,16 @@ TEST(AdamW, SameBitsAtEveryAddress) {
   for (const Backend& backend : backends_without_bf16()) {
     Bench bench(backend);
     std::vector<std::vector<double>> moved;
-    for (size_t shifted = 0; shifted <= 4; ++shifted) {  // one operand after the other; then none
+    for (size_t n = 0; n <= 8; ++n) {  // one operand after the other, by one element and by two; then none
+      const size_t shifted = n / 2, by = n % 2 + 1;
       const Tensors t(kElements, backend);
-      Tensor wide({kElements + 1}, backend);
+      Tensor wide({kElements + static_cast<int64_t>(by)}, backend);
       std::array<View, 4> operands = {t.p, t.m, t.v, t.g};
       if (shifted < 4) {
         auto values = std::array{&t.p, &t.m, &t.v, &t.g}[shifted]->values();
-        values.insert(values.begin(), 0.0);
+        values.insert(values.begin(), by, 0.0);
         wide.fill(values);
-        operands[shifted] = columns(wide.view(), 1, kElements);
+        operands[shifted] = columns(wide.view(), static_cast<int64_t>(by), kElements);
       }
       adamw(bench.ctx, operands[0], {}, operands[1], operands[2], operands[3], t.clip, kOpt);
       moved.emplace_back();
@@ -166,7 +167,7 @@ TEST(AdamW, RoundsACopyForModelsInBf16) {
     if (backend.dtype == DType::bf16) continue;
     Bench bench(backend);
     for (const int64_t n : {1, 5, 1027})
-      for (const int64_t at : {0, 1, 4}) {
+      for (const int64_t at : {0, 1, 2, 4}) {
         const Tensors t(n, backend), without(n, backend);
         Tensor low({n + at}, {DType::bf16, backend.device});
         adamw(bench.ctx, t.p, columns(low.view(), at, n), t.m, t.v, t.g, t.clip, kOpt);

@@ -58,7 +58,7 @@ double quantile(std::vector<double> values, double q) {
   const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
   std::ranges::nth_element(values, below);
   if (share == 0) return *below;
-  return (1 - share) * *below + share * std::ranges::min(std::ranges::subrange(below + 1, values.end()));
+  return (1 - share) * *below + share * *std::ranges::min_element(below + 1, values.end());
 }
 
 }  // namespace rw::report

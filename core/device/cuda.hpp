@@ -39,8 +39,8 @@ struct DeviceInfo {
 [[gnu::weak]] void synchronize_event(int device, void* event);
 
 // What is put on the stream after begin_recording is not run, but recorded; end_recording runs it as one CUDA graph.
-// `graph` is what it returned the last time, or null; where the new one differs in numbers and addresses only, it is
-// changed in place. discard_recording leaves the stream as it was before begin_recording.
+// `graph` is what it returned the last time, or null, and is taken over: where the new one differs in numbers and
+// addresses only, it is changed in place. discard_recording leaves the stream as it was before begin_recording.
 [[gnu::weak]] void begin_recording(int device, void* stream);
 [[gnu::weak]] void* end_recording(int device, void* stream, void* graph);
 [[gnu::weak]] void discard_recording(int device, void* stream);

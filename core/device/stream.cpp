@@ -4,38 +4,26 @@
 
 namespace rw {
 
-OwnStream::OwnStream(Device device) : device_(device) {
+OwnStream::OwnStream(Device device) {
   if (device.kind == Device::cpu) return;
   RW_CHECK(cuda::create_stream != nullptr);
-  stream_.native = cuda::create_stream(device.index);
+  stream_ = {cuda::create_stream(device.index), {cuda::destroy_stream, device.index}};
 }
 
-OwnStream::~OwnStream() {
-  if (stream_.native) cuda::destroy_stream(device_.index, stream_.native);
-}
-
-Event::Event(Device device) : device_(device) {
-  if (device.kind == Device::cuda) event_ = cuda::create_event(device.index);
-}
-
-Event::~Event() {
-  if (event_) cuda::destroy_event(device_.index, event_);
+Event::Event(Device device) {
+  if (device.kind == Device::cuda) event_ = {cuda::create_event(device.index), {cuda::destroy_event, device.index}};
 }
 
 void Event::record(Stream stream) const {
-  if (event_) cuda::record_event(device_.index, stream.native, event_);
+  if (event_) cuda::record_event(device(), stream.native, event_.get());
 }
 
 void Event::hold_back(Stream stream) const {
-  if (event_) cuda::wait_for_event(device_.index, stream.native, event_);
+  if (event_) cuda::wait_for_event(device(), stream.native, event_.get());
 }
 
 void Event::synchronize() const {
-  if (event_) cuda::synchronize_event(device_.index, event_);
-}
-
-Recording::~Recording() {
-  if (graph_) cuda::destroy_graph(device_.index, graph_);
+  if (event_) cuda::synchronize_event(device(), event_.get());
 }
 
 void Recording::run(Stream stream, const std::function<void()>& work) {
@@ -47,7 +35,8 @@ void Recording::run(Stream stream, const std::function<void()>& work) {
     cuda::discard_recording(device_.index, stream.native);
     throw;
   }
-  graph_ = cuda::end_recording(device_.index, stream.native, graph_);
+  void* const graph = cuda::end_recording(device_.index, stream.native, graph_.release());
+  graph_ = {graph, {cuda::destroy_graph, device_.index}};
 }
 
 }  // namespace rw

@@ -2,7 +2,7 @@
 // queue, and waiting does nothing.
 #pragma once
 #include <functional>
-#include <utility>
+#include <memory>
 
 #include "core/tensor/view.hpp"
 
@@ -12,22 +12,22 @@ struct Stream {
   void* native = nullptr;  // cudaStream_t on a CUDA device
 };
 
+// Something of CUDA's, with the device that it is of; null on the CPU.
+struct DestroyOnDevice {
+  void (*destroy)(int device, void*) = nullptr;
+  int device = 0;
+  void operator()(void* native) const { destroy(device, native); }
+};
+using DeviceObject = std::unique_ptr<void, DestroyOnDevice>;
+
 class OwnStream {
  public:
   OwnStream() = default;
   explicit OwnStream(Device);
-  ~OwnStream();
-  OwnStream(OwnStream&& other) noexcept { *this = std::move(other); }
-  OwnStream& operator=(OwnStream&& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(stream_, other.stream_);
-    return *this;
-  }
-  Stream get() const { return stream_; }
+  Stream get() const { return {stream_.get()}; }
 
  private:
-  Device device_;
-  Stream stream_;
+  DeviceObject stream_;
 };
 
 // A mark in a stream.
@@ -35,20 +35,14 @@ class Event {
  public:
   Event() = default;
   explicit Event(Device);
-  ~Event();
-  Event(Event&& other) noexcept { *this = std::move(other); }
-  Event& operator=(Event&& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(event_, other.event_);
-    return *this;
-  }
   void record(Stream) const;
   void hold_back(Stream) const;  // until what was before the mark is done
   void synchronize() const;      // the host waits for the same
 
  private:
-  Device device_;
-  void* event_ = nullptr;
+  int device() const { return event_.get_deleter().device; }
+
+  DeviceObject event_;
 };
 
 // Runs work as one CUDA graph, which costs the device less than kernels one by one. The work is called each time; it
@@ -58,18 +52,11 @@ class Recording {
  public:
   Recording() = default;
   explicit Recording(Device device) : device_(device) {}
-  ~Recording();
-  Recording(Recording&& other) noexcept { *this = std::move(other); }
-  Recording& operator=(Recording&& other) noexcept {
-    std::swap(device_, other.device_);
-    std::swap(graph_, other.graph_);
-    return *this;
-  }
   void run(Stream, const std::function<void()>& work);
 
  private:
   Device device_;
-  void* graph_ = nullptr;
+  DeviceObject graph_;
 };
 
 }  // namespace rw

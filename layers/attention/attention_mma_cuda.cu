@@ -214,12 +214,24 @@ __device__ Span of_warp(Span rows) {
 }
 __device__ bool sees_some(Span query, Span key) { return query.begin < query.end && key.begin <= query.last(); }
 
+template <int kColumns, int kWidth>
+struct KeyTiles {
+  Tile<kColumns, kWidth> k, v;
+};
+
+// Tile t of a group's keys and of its values.
+template <int kColumns, int kWidth>
+__device__ void load_key_tile(KeyTiles<kColumns, kWidth>& tiles, const Call& call, int64_t b, int group, int branch,
+                              int t) {
+  const Piece key(b, group, call.policy.sight.keys, t, kColumns);
+  load(tiles.k, key.strip(call.k[branch], call.width), call.vectors);
+  load(tiles.v, key.strip(call.v, call.value_width), call.vectors);
+}
+
 template <int kWidth>
 struct ForwardShape {
   static constexpr int kM = kWidth == 256 ? 1 : 2, kRows = 16 * kM * kWarps, kColumns = 64;
-  struct Stage {
-    Tile<kColumns, kWidth> k, v;
-  };
+  using Stage = KeyTiles<kColumns, kWidth>;
   struct Shared {
     Tile<kRows, kWidth> q;
     Stage stages[2];
@@ -232,6 +244,7 @@ struct ForwardShape {
 template <int kWidth>
 __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call call, Rows<bf16> o, Rows<float> lse) {
   using S = ForwardShape<kWidth>;
+  using Stage = typename S::Stage;
   constexpr int kM = S::kM;
   auto& shared = *dynamic_shared<typename S::Shared>();
   const AttentionPolicy& policy = call.policy;
@@ -247,12 +260,8 @@ __global__ void __launch_bounds__(kThreads) attention_mma_forward_kernel(Call ca
       load(shared.q, query.strip(call.q[branch], call.width), call.vectors);
       load_queries(shared.queries, policy, query, branch, {}, {});
     };
-    const auto load_keys = [&](int, int t, typename S::Stage& stage) {
-      const Piece key(query.b, group, policy.sight.keys, t, S::kColumns);
-      load(stage.k, key.strip(call.k[branch], call.width), call.vectors);
-      load(stage.v, key.strip(call.v, call.value_width), call.vectors);
-    };
-    const auto use = [&](int, int t, typename S::Stage& stage) {
+    const auto load_keys = [&](int, int t, Stage& stage) { load_key_tile(stage, call, query.b, group, branch, t); };
+    const auto use = [&](int, int t, Stage& stage) {
       const Span key{t * S::kColumns, (t + 1) * S::kColumns};
       if (!sees_some(mine, key)) return;
       auto s = products<kM>(shared.q, stage.k, call.width);
@@ -295,9 +304,7 @@ template <int kWidth>
 struct BackwardShape {
   static constexpr int kM = kWidth == 64 ? 2 : 1, kRows = 16 * kM * kWarps, kColumns = kWidth == 128 ? 64 : 32;
   struct OfQueries {  // the rows' tiles are of queries
-    struct Stage {
-      Tile<kColumns, kWidth> k, v;
-    };
+    using Stage = KeyTiles<kColumns, kWidth>;
     Tile<kRows, kWidth> q, do_;
     Stage stages[2];
     Query queries[kRows];
@@ -357,11 +364,7 @@ __global__ void __launch_bounds__(kThreads)
       load(shared.do_, query.strip(outer.do_, call.value_width), call.vectors);
       load_queries(shared.queries, policy, query, branch, outer.lse, outer.projection);
     };
-    const auto load_keys = [&](int, int t, Stage& stage) {
-      const Piece key(query.b, group, policy.sight.keys, t, S::kColumns);
-      load(stage.k, key.strip(call.k[branch], call.width), call.vectors);
-      load(stage.v, key.strip(call.v, call.value_width), call.vectors);
-    };
+    const auto load_keys = [&](int, int t, Stage& stage) { load_key_tile(stage, call, query.b, group, branch, t); };
     const auto use = [&](int, int t, Stage& stage) {
       const Span key{t * S::kColumns, (t + 1) * S::kColumns};
       if (!sees_some(mine, key)) return;
@@ -428,7 +431,7 @@ __global__ void __launch_bounds__(kThreads)
   if constexpr (kValues) put(key.strip(dv, call.value_width), shared.v, sum_dv, call.vectors);
 }
 
-// Calls// Calls f.operator()<kWidth>(), at least as wide as the heads.
+// Calls f.operator()<kWidth>(), at least as wide as the heads.
 template <class F>
 void visit_width(const Call& call, F&& f) {
   const int width = std::max(call.width, call.value_width);

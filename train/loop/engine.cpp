@@ -72,10 +72,9 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   const View nll = nowhere.take({o.sequences * o.length}, accumulator(o.dtype), "nll");
   const View flat = nowhere.take({layout_.elements}, accumulator(o.dtype), "gradient");
   // On a GPU a second step waits, with its tokens at hand, while one is computed.
-  for (int n = on_cpu ? 1 : 2; n > 0; --n) flights_.emplace_back(options_, nll, norm);
+  for (int n = on_cpu ? 1 : 2; n > 0; --n) flights_.emplace_back(options_);
   for (const Flight& flight : flights_) count_positions(part_of(flight.tokens.host(), kPosition), {});
-  next_ = flights_.data();
-  const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { run_micro_batches(ctx, *next_, nll, 1); },
+  const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { run_micro_batches(ctx, flights_[0], nll, 1); },
                                             [&](Ctx& ctx) { clip_factor(ctx, norm, clip, flat, o.clip); },
                                             [&](Ctx& ctx) { Evaluator::dry_run(ctx, model_, o.micro_batch, o.length); },
                                             [&](Ctx& ctx) { Generator::dry_run(ctx, model_, o.length); }};
@@ -89,9 +88,9 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
            .activations = sizes.saved,
            .scratch = sizes.scratch,
            .workspace = on_cpu ? 0 : kGemmWorkspace,
-           .tokens =
-               flights_.size() * (static_cast<size_t>(next_->tokens.device().shape.elements()) * size_of(DType::i32) +
-                                  static_cast<size_t>(next_->turned_by.view().shape.elements()) * size_of(DType::f64))};
+           .tokens = flights_.size() *
+                     (static_cast<size_t>(flights_[0].tokens.device().shape.elements()) * size_of(DType::i32) +
+                      static_cast<size_t>(flights_[0].turned_by.view().shape.elements()) * size_of(DType::f64))};
   if (dry) return;
 
   for (Mirror* part : {&value_, &m_, &v_}) *part = Mirror(o.device, {layout_.elements}, accumulator(o.dtype));
@@ -103,10 +102,10 @@ Engine::Engine(const ModelConfig& config, const EngineOptions& options, bool dry
   clip_ = Buffer(o.device, {1}, norm.dtype);
 }
 
-Engine::Flight::Flight(const EngineOptions& o, View nll_, View norm_)
+Engine::Flight::Flight(const EngineOptions& o)
     : tokens(o.device, {kParts * o.sequences, o.length}, DType::i32),
-      nll(o.device, nll_.shape, nll_.dtype),
-      norm(o.device, norm_.shape, norm_.dtype),
+      nll(o.device, {o.sequences * o.length}, accumulator(o.dtype)),
+      norm(o.device, {1}, accumulator(o.dtype)),
       uploaded(o.device),
       done(o.device) {
   if (o.draw_positions == PositionDraw::equal_mean) turned_by = Buffer({}, {o.sequences, o.length}, DType::f64);
@@ -217,9 +216,9 @@ void Engine::compute(Ctx& ctx, const Flight& flight) const {
 }
 
 void Engine::launch(int64_t step, double lr) {
-  RW_CHECK(flying_.size() < flights_.size(), flying_.size());
+  RW_CHECK(launched_ - waited_ < static_cast<int64_t>(flights_.size()), launched_, waited_);
   Ctx& ctx = workspace_->ctx;
-  Flight& flight = *next_;
+  Flight& flight = flight_after(launched_);
   flight.step = step;
   flight.result = {.targets = count_targets(target()), .lr = lr};
   if (flight.result.targets > 0) {
@@ -236,14 +235,12 @@ void Engine::launch(int64_t step, double lr) {
     flight.done.record(ctx.stream);
     warm_ = stepped_ = true;
   }
-  flying_.push_back(&flight);
-  next_ = &flights_[static_cast<size_t>(next_ - flights_.data() + 1) % flights_.size()];
+  ++launched_;
 }
 
 Engine::StepResult Engine::wait() {
   RW_CHECK(in_flight());
-  Flight& flight = *flying_.front();
-  flying_.pop_front();
+  Flight& flight = flight_after(waited_++);
   StepResult& result = flight.result;
   if (result.targets == 0) return result;
   flight.done.synchronize();

@@ -10,7 +10,6 @@
 // In bf16 the model computes with weights that are rounded after every step; those that learn, and are saved, are f32,
 // as are gradients and moments.
 #pragma once
-#include <deque>
 #include <limits>
 #include <memory>
 
@@ -67,9 +66,9 @@ class Engine {
   const TrainedRanges& ranges() const { return ranges_; }
 
   // To be filled by the caller before a step: i32 [S, T], in host memory. Each step has its own.
-  View token() const { return part_of(next_->tokens.host(), kToken); }
-  View target() const { return part_of(next_->tokens.host(), kTarget); }
-  View first_key() const { return part_of(next_->tokens.host(), kFirstKey); }
+  View token() const { return part_of(flight_after(launched_).tokens.host(), kToken); }
+  View target() const { return part_of(flight_after(launched_).tokens.host(), kTarget); }
+  View first_key() const { return part_of(flight_after(launched_).tokens.host(), kFirstKey); }
 
   struct StepResult {
     double loss = std::numeric_limits<double>::quiet_NaN();  // nats per target
@@ -81,7 +80,7 @@ class Engine {
   // no target at all there is nothing to learn: nothing is updated, not even by weight decay, and loss is NaN; a
   // micro-batch without one adds nothing. A step whose gradient is not finite updates nothing.
   void launch(int64_t step, double lr);
-  bool in_flight() const { return !flying_.empty(); }
+  bool in_flight() const { return waited_ < launched_; }
   // Waits for the step that was launched first. Throws UserError(Exit::non_finite), naming the first bad tensor.
   StepResult wait();
   StepResult step(int64_t step, double lr) {
@@ -101,7 +100,7 @@ class Engine {
 
   // What belongs to one step; two of them may be on their way.
   struct Flight {
-    Flight(const EngineOptions&, View nll, View norm);
+    explicit Flight(const EngineOptions&);
     Mirror tokens;     // kParts times S rows
     Buffer turned_by;  // [S, T] in host memory, with positions of equal mean
     Mirror nll, norm;
@@ -110,6 +109,9 @@ class Engine {
     StepResult result;
   };
   View part_of(View tokens, Part part) const { return rows(tokens, part * options_.sequences, options_.sequences); }
+  // Of the step that is launched after n others.
+  Flight& flight_after(int64_t n) { return flights_[static_cast<size_t>(n) % flights_.size()]; }
+  const Flight& flight_after(int64_t n) const { return flights_[static_cast<size_t>(n) % flights_.size()]; }
   Batch batch(const Flight&, int64_t first, int64_t count) const;
   void set_positions(const Flight&) const;
   void run_micro_batches(Ctx&, const Flight&, View nll, double scale) const;
@@ -127,8 +129,7 @@ class Engine {
   std::unique_ptr<Workspace> workspace_;
   OwnStream uploads_;  // beside the steps
   std::vector<Flight> flights_;
-  Flight* next_ = nullptr;      // the one to be filled
-  std::deque<Flight*> flying_;  // launched, in this order
+  int64_t launched_ = 0, waited_ = 0;  // steps
   Buffer clip_;
   Recording recording_;
   bool warm_ = false;     // a step was computed: what later ones find there is made

@@ -55,13 +55,13 @@ int64_t Trainer::asked_save() const {
   return run.save_every > 0 || !data_.val ? run.save_every : run.eval_every;
 }
 
-bool Trainer::interval_over(int64_t asked) const {
-  if (timed_ && asked == 0) return timed_->passed_tenth() || step_ == total_;
-  return due(interval(asked), step_);
+bool Trainer::interval_over(int64_t asked, int64_t step) const {
+  if (timed_ && asked == 0) return timed_->passed_tenth() || step == total_;
+  return due(interval(asked), step);
 }
 
 bool Trainer::evaluation_due() const {
-  if (!evaluator_ || !interval_over(asked_eval())) return false;
+  if (!evaluator_ || !interval_over(asked_eval(), step_)) return false;
   if (!timed_ || asked_eval() > 0 || step_ == total_) return true;
   const double now = elapsed(), left = settings_.settings.train.time - now;
   return evaluating_ + reserve_ <= kEvaluationShare * now && 3 * reserve_ <= left;  // with training before the last one
@@ -73,21 +73,20 @@ void Trainer::show_length() {
 
 // In a given time anything may be due after any step.
 bool Trainer::pauses_after(int64_t step) const {
-  return timed_ || step >= std::min(last_, total_) || due(interval(asked_save()), step) ||
-         (evaluator_ && due(interval(asked_eval()), step));
+  return timed_ || step >= std::min(last_, total_) || interval_over(asked_save(), step) ||
+         (evaluator_ && interval_over(asked_eval(), step));
 }
 
 void Trainer::launch(int64_t step) {
   fill(step - 1);
   engine_.launch(step, learning_rate_at(step));
-  launched_ = step;
 }
 
 void Trainer::train_step(bool ahead) {
   const double start = options_.clock();
   const EngineOptions& o = engine_.options();
   if (!engine_.in_flight()) launch(step_ + 1);
-  if (ahead && o.device.kind == Device::cuda && !pauses_after(launched_)) launch(launched_ + 1);
+  if (ahead && o.device.kind == Device::cuda && !pauses_after(step_ + 1)) launch(step_ + 2);
   const Engine::StepResult result = engine_.wait();
   ++step_;
   if (result.targets > 0) ema_ = std::isnan(ema_) ? result.loss : ema_ + kEmaShare * (result.loss - ema_);
@@ -141,7 +140,7 @@ TrainingResult Trainer::run_steps(std::string& stopped_by) {
     const double after_step = options_.clock();
     const bool evaluates = evaluation_due();
     const bool saves =
-        stop || step_ == total_ || interval_over(asked_save()) || (pause && request != RunFolder::Request::none);
+        stop || step_ == total_ || interval_over(asked_save(), step_) || (pause && request != RunFolder::Request::none);
     if (evaluates || due(s.run.log_every, step_)) report_step();
     if (evaluates) try_evaluation();
     append_metrics();

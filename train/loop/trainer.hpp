@@ -67,8 +67,8 @@ class Trainer {
   void introduce(const char* verb);
   TrainingResult run();  // run_steps, and what the folder says of its end
   TrainingResult run_steps(std::string& stopped_by);
-  void fill(int64_t step);  // the engine's batch, with the samples of the step (from 0)
-  void launch(int64_t step);
+  void fill(int64_t step);      // the engine's batch, with the samples of the step (from 0)
+  void launch(int64_t step);    // from 1
   void train_step(bool ahead);  // ahead: with the next step launched before this one is over, if nothing comes between
   double learning_rate_at(int64_t step);  // from 1
   bool pauses_after(int64_t step) const;  // evaluates or saves there, whatever happens, or ends
@@ -82,7 +82,7 @@ class Trainer {
   bool due(int64_t every, int64_t step) const { return every > 0 && (step % every == 0 || step == total_); }
   // In steps, of what the setting `asked` says; 0: ten times in the run.
   int64_t interval(int64_t asked) const { return asked > 0 ? asked : std::max<int64_t>(1, total_ / kEvaluations); }
-  bool interval_over(int64_t asked) const;
+  bool interval_over(int64_t asked, int64_t step) const;
   bool evaluation_due() const;
   int64_t asked_eval() const { return settings_.settings.run.eval_every; }
   int64_t asked_save() const;
@@ -102,7 +102,7 @@ class Trainer {
 
   std::string parent_;         // CheckpointMeta::parent
   std::vector<int64_t> ends_;  // CheckpointMeta::ends
-  int64_t step_ = 0, total_ = 0, launched_ = 0;
+  int64_t step_ = 0, total_ = 0;
   int64_t last_ = std::numeric_limits<int64_t>::max();  // step after which this process stops
   std::optional<TimedLength> timed_;         // of a run that is given a time, as long as it runs: then total_ is its
   double position_ = 0;                      // TimedLength::position() to begin with

@@ -7,6 +7,7 @@
 #include "tests/support/backend.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
+#include "tests/support/run.hpp"
 #include "train/doctor/checks.hpp"
 #include "train/loop/engine.hpp"
 #include "train/loop/evaluator.hpp"
@@ -191,6 +192,52 @@ TEST(Device, StepsAheadAndGraphsGiveTheSameBits) {
     EXPECT_EQ(got, expected) << v.name;
     EXPECT_EQ(weights(ahead), weights(one_by_one)) << v.name;
   }
+}
+
+std::filesystem::path file_to_touch;
+int looks_left = 0;
+double touching_clock() {
+  if (--looks_left == 0) write_file(file_to_touch, "");
+  return monotonic_seconds();
+}
+
+// A run is that of the CPU. Its steps are launched ahead; with a stop at any step, with STOP asked for while a step is
+// on its way, and one by one, since each is saved, it has the same bits.
+TEST(Device, ATrainersRunIsThatOfTheCpuAndSurvivesStops) {
+  const TemporaryFolder folder(memory_folder());
+  const std::filesystem::path data = make_data(folder.path());
+  const auto settings = [&](const std::string& name, const char* device = "cuda") {
+    Resolved s = tiny_settings(data, folder / name);
+    s.settings.train.device = device;
+    s.settings.model.layers = 1, s.settings.train.micro_batch = 4;
+    return s;
+  };
+  TrainerOptions quiet, cut, touching;
+  quiet.quiet = cut.quiet = touching.quiet = true;
+  cut.stop_after = 3, touching.clock = touching_clock;
+  Trainer::pretrain(settings("cpu", "cpu"), quiet);
+  const RunState whole = state_of(Trainer::pretrain(settings("whole"), quiet).checkpoint);
+  const auto expected = metrics_of(folder / "cpu"), got = metrics_of(folder / "whole");
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].first, expected[i].first);
+    EXPECT_LT(relative_distance(got[i].second, expected[i].second), 1e-4) << "step " << got[i].first;
+  }
+
+  const auto goes_on = [&](const std::string& name, const TrainingResult& part) {
+    EXPECT_FALSE(part.finished) << name;
+    EXPECT_TRUE(state_of(Trainer::resume(folder / name, {}, quiet).checkpoint) == whole) << name;
+    EXPECT_EQ(metrics_of(folder / name), got) << name;
+  };
+  goes_on("cut", Trainer::pretrain(settings("cut"), cut));
+  for (const int looks : {7, 12, 17}) {
+    const std::string name = "asked" + std::to_string(looks);
+    looks_left = looks, file_to_touch = folder / name / "STOP";
+    goes_on(name, Trainer::pretrain(settings(name), touching));
+  }
+  Resolved saved = settings("one by one");
+  saved.settings.run.save_every = 1;
+  EXPECT_TRUE(state_of(Trainer::pretrain(saved, quiet).checkpoint) == whole);
 }
 
 TEST(Device, TwoRunsAreTheSame) {

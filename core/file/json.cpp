@@ -14,8 +14,9 @@ namespace {
 // parser with a callback looks at all members of an object again after each of its objects.)
 class Builder final : public Json::json_sax_t {
  public:
-  Builder(const std::string& name, std::string_view text) : name_(name), text_(text) {}
-  Json take() { return std::move(whole_); }
+  Builder(const std::string& name, std::string_view text, TakeMember take = {})
+      : name_(name), text_(text), take_(std::move(take)) {}
+  Json whole() { return std::move(whole_); }
 
   bool null() override { return put(nullptr); }
   bool boolean(bool value) override { return put(value); }
@@ -32,6 +33,7 @@ class Builder final : public Json::json_sax_t {
     const auto [at, is_new] = open_.back()->get_ref<Json::object_t&>().try_emplace(std::move(key));
     if (!is_new) throw bad("the key " + Json(at->first).dump() + " stands twice in one object");
     member_ = &at->second;
+    if (open_.size() == 1) outer_ = &*at;
     return true;
   }
   bool parse_error(size_t position, const std::string&, const Json::exception& error) override {
@@ -50,6 +52,7 @@ class Builder final : public Json::json_sax_t {
   }
   bool put(Json value) {
     place() = std::move(value);
+    hand_over();
     return true;
   }
   bool open(Json value) {
@@ -62,14 +65,22 @@ class Builder final : public Json::json_sax_t {
   }
   bool close() {
     open_.pop_back();
+    hand_over();
     return true;
+  }
+  void hand_over() {
+    if (!take_ || !outer_ || open_.size() != 1) return;
+    take_(outer_->first, outer_->second);
+    outer_->second = nullptr;
   }
 
   const std::string& name_;
   std::string_view text_;
+  TakeMember take_;
   Json whole_;
-  std::vector<Json*> open_;  // arrays and objects, the innermost last
-  Json* member_ = nullptr;   // of the innermost object, without its value yet
+  std::vector<Json*> open_;                      // arrays and objects, the innermost last
+  Json* member_ = nullptr;                       // of the innermost object, without its value yet
+  Json::object_t::value_type* outer_ = nullptr;  // the member of the whole that is being read
 };
 
 }  // namespace
@@ -77,7 +88,12 @@ class Builder final : public Json::json_sax_t {
 Json parse_json(const std::string& name, std::string_view text) {
   Builder builder(name, text);
   Json::sax_parse(text, &builder);
-  return builder.take();
+  return builder.whole();
+}
+
+void parse_members(const std::string& name, std::string_view text, TakeMember take) {
+  Builder builder(name, text, std::move(take));
+  Json::sax_parse(text, &builder);
 }
 
 std::optional<int64_t> integer_of(const Json& value) {

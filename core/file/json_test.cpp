@@ -40,6 +40,21 @@ TEST(Json, HasNoKeyTwice) {
   EXPECT_EQ(why(R"({"b": [{"a": 1, "c": {"a": 1}, "a": 2}]})"), "the key \"a\" stands twice in one object");
 }
 
+TEST(Json, MembersAreHandedOverOneByOne) {
+  std::vector<std::string> seen;
+  const auto take = [&](const std::string& key, const Json& value) { seen.push_back(key + value.dump()); };
+  const std::string text = R"({"b":{"x":[1,{"y":2}]},"a":3,"c":[{}],"":null})";
+  parse_members("a.json", text, take);
+  EXPECT_EQ(seen, (std::vector<std::string>{R"(b{"x":[1,{"y":2}]})", "a3", "c[{}]", "null"}));
+  seen.clear();
+  EXPECT_THAT(user_error_of([&] { parse_members("a.json", R"({"a":1,"b":2,"a":3})", take); }).advice,
+              testing::HasSubstr("\"a\" stands twice"));
+  EXPECT_EQ(seen, (std::vector<std::string>{"a1", "b2"}));
+  seen.clear();
+  parse_members("a.json", R"([{"a":1}])", take);
+  EXPECT_TRUE(seen.empty());
+}
+
 TEST(Json, TellsWholeNumbers) {
   const auto of = [](const char* text) { return integer_of(nlohmann::json::parse(text)); };
   EXPECT_EQ(of("9223372036854775807"), 9223372036854775807);

@@ -96,18 +96,17 @@ std::vector<ForeignTensor> parse_file(std::span<const std::byte> file) {
     throw bad("its header should have " + std::to_string(length) + " bytes, but the file ends before");
   const std::string_view header(reinterpret_cast<const char*>(file.data()) + sizeof length, length);
   if (!header.starts_with('{')) throw bad("its header does not begin with {");
-  const Json json = parse_json("its header", header);
   const std::span<const std::byte> data = file.subspan(sizeof length + length);
 
   std::vector<ForeignTensor> tensors;
-  for (const auto& [name, entry] : json.items()) {
+  parse_members("its header", header, [&](const std::string& name, const Json& entry) {
     if (name == "__metadata__") {
       if (!entry.is_object() || !std::ranges::all_of(entry, [](const Json& v) { return v.is_string(); }))
         throw bad("its __metadata__ is not a list of texts");
     } else {
       tensors.push_back(parse_tensor(name, entry, data));
     }
-  }
+  });
   std::ranges::stable_sort(tensors, {},
                            [](const ForeignTensor& t) { return std::pair(t.bytes.data(), t.bytes.size()); });
   const std::byte* next = data.data();

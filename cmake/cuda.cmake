@@ -34,15 +34,14 @@ if(CUDAToolkit_FOUND AND CMAKE_CUDA_COMPILER AND NOT RW_CUDA STREQUAL off)
   target_compile_options(rw_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xptxas=-v -Xcompiler=-Wall,-Wextra>
     $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${RW_WERROR}>>:-Werror=all-warnings>
-    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wconversion -Wshadow>
-    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${RW_WERROR}>>:-Werror>)
+    "$<$<COMPILE_LANGUAGE:CXX>:${warnings}>")
   set_target_properties(rw_cuda PROPERTIES CUDA_COMPILER_LAUNCHER
     "${PROJECT_SOURCE_DIR}/tests/tools/keep_ptxas;${CMAKE_CXX_COMPILER_LAUNCHER}")
 else()
   message(STATUS "no CUDA 12 or newer, or RW_CUDA is off: the program runs on the CPU")
 endif()
 
-if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitizer
+if(RW_TESTS AND NOT CMAKE_CXX_FLAGS MATCHES "sanitize=thread")
   find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp REQUIRED)
   find_library(BOOST_CONTEXT_LIBRARY boost_context REQUIRED)
   file(GLOB emulator CONFIGURE_DEPENDS tests/emulator/*.cpp)
@@ -52,7 +51,8 @@ if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitize
   target_compile_options(rw_simt PRIVATE -O2)
   if(CMAKE_CXX_FLAGS MATCHES address)
     # A fiber lives for one block: a second stack for each of them, to find uses after return, costs ten times the rest.
-    set(no_second_stack --param=asan-use-after-return=0)
+    set(no_second_stack $<$<CXX_COMPILER_ID:Clang>:-fsanitize-address-use-after-return=never>
+      $<$<CXX_COMPILER_ID:GNU>:--param=asan-use-after-return=0>)
     target_compile_options(rw_simt PRIVATE ${no_second_stack})
   endif()
   target_link_libraries(rw_simt PRIVATE rw_dependencies ${BOOST_CONTEXT_LIBRARY})
@@ -80,8 +80,8 @@ if(RW_TESTS AND NOT RW_THREADS STREQUAL std)  # not beside a real ThreadSanitize
       set_target_properties(${name} PROPERTIES OUTPUT_NAME rw_kernels
         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
       target_include_directories(${name} BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/tests/emulator)
-      target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing -fno-gnu-unique -Wall -Wextra -Wconversion
-        -Wshadow $<$<BOOL:${RW_WERROR}>:-Werror> ${no_second_stack}
+      target_compile_options(${name} PRIVATE -O1 -fno-strict-aliasing $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>
+        ${warnings} ${no_second_stack}
         "$<$<STREQUAL:${variant},race>:-g1;-fsanitize=thread>")
       target_link_libraries(${name} PRIVATE rw_simt)
     endforeach()

@@ -35,12 +35,12 @@ void expect_a_right_kernel_runs() {
 }
 
 void expect_reports(const std::vector<Wrong>& all) {
-  for (const auto& [kernel, shape, message] : all)
+  for (const Wrong& wrong : all)
     for (const Order& order : kOrders) {
       simt::order() = order;
       Buffers buffers;
-      const std::string error = error_of([&] { start(kernel, shape, buffers.memory(3)); });
-      EXPECT_THAT(error, AllOf(HasSubstr("::" + std::string(kernel) + ": "), HasSubstr(message)));
+      const std::string error = error_of([&] { start(wrong.kernel, wrong.shape, buffers.memory(3)); });
+      EXPECT_THAT(error, AllOf(HasSubstr("::" + std::string(wrong.kernel) + ": "), HasSubstr(wrong.message)));
       expect_a_right_kernel_runs();
     }
 }

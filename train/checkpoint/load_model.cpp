@@ -43,15 +43,25 @@ LoadedModel load_model(const std::filesystem::path& path, int64_t length, std::s
           .skipped = std::move(skipped)};
 }
 
-void LoadedModel::move_to(Device device, int64_t length) {
-  if (device.kind == Device::cpu) return;
-  const DType dtype = model.embedding.value.dtype;
-  if (dtype != DType::f32)
-    throw UserError(Exit::usage, folder.string() + " is of " + name_of(dtype) + ", and CUDA kernels compute in f32",
+void LoadedModel::move_to(Device device, DType dtype, int64_t length) {
+  const View own = value;
+  const bool rounds = dtype == DType::bf16;
+  if (device.kind == Device::cpu) {
+    RW_CHECK(!rounds);
+    return;
+  }
+  if (own.dtype != DType::f32)
+    throw UserError(Exit::usage,
+                    folder.string() + " is of " + name_of(own.dtype) + ", and CUDA kernels compute in f32 and bf16",
                     "--device cpu");
-  Buffer moved(device, value.view().shape, dtype);
+  Buffer rounded, moved(device, own.shape, dtype);
+  if (rounds) {
+    rounded = Buffer({}, own.shape, dtype);
+    const float* const from = own.as<float>().data;
+    std::transform(from, from + own.shape.elements(), rounded.view().as<bf16>().data, [](float x) { return bf16(x); });
+  }
   const Workspace workspace(device, {});
-  copy(workspace.ctx, moved, value);
+  copy(workspace.ctx, moved, rounds ? rounded : value);
   synchronize(workspace.ctx);
   value = std::move(moved);
   bind_parameters(model, value, {});

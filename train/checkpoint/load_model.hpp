@@ -19,9 +19,9 @@ struct LoadedModel {
   std::unique_ptr<Tokenizer> tokenizer;  // null if the model was trained on token shards
   std::vector<std::string> skipped;      // damaged checkpoints that were passed over, and why
 
-  // From host memory to a device; positions are prepared there for texts of `length`. UserError(Exit::usage) if the
-  // model is of a type that the device does not compute in.
-  void move_to(Device, int64_t length);
+  // From host memory to a device, rounded to `dtype` if that is bf16; positions are prepared there for texts of
+  // `length`. UserError(Exit::usage) if the device does not compute in that, or in the model's type.
+  void move_to(Device, DType dtype, int64_t length);
 };
 
 // `path` as for Checkpoint::open. f64 if the checkpoint is, else f32. Positions are prepared for texts of `length`, or

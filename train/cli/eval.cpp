@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "core/device/choose.hpp"
 #include "core/file/atomic.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
 #include "train/cli/context_sweep.hpp"
+#include "train/cli/device_options.hpp"
 #include "train/cli/position_options.hpp"
 #include "train/loop/evaluator.hpp"
 #include "train/loop/machine.hpp"
@@ -17,9 +17,10 @@ namespace {
 
 struct Eval {
   std::string checkpoint, data, per_token;
-  std::string split = "val", device = "cpu";
+  std::string split = "val";
   int64_t context = 0, stride = 0, micro_batch = 8, tokens = 0;
   bool doc_mask = true;
+  DeviceOptions device;
   PositionOptions positions;
   ContextSweep sweep;
 
@@ -35,7 +36,7 @@ struct Eval {
     add_number(app, "--tokens", tokens, Unit::count, "about so many targets, spread evenly; 0: all");
     add_number(app, "--micro-batch", micro_batch, Unit::integer, "windows at a time");
     app.add_flag("--doc-mask,!--no-doc-mask", doc_mask, "attention stays inside documents (the default)");
-    app.add_option("--device", device, "where it runs: cpu, cuda, cuda:1, or auto")->capture_default_str();
+    device.add(app);
     sweep.add_options(app);
     positions.add(app);
   }
@@ -57,10 +58,9 @@ struct Eval {
                       "such as  --context-sweep 512,1k,2k --passkey --depths 0,50%,100%");
     if (!per_token.empty() && tokens > 0)
       throw UserError(Exit::usage, "--per-token is for all targets", "leave out --tokens");
-    if (sweep.wanted() && device != "cpu")
-      throw UserError(Exit::usage, "--context-sweep runs on the CPU", "leave out --device");
-    const ChosenDevice chosen = choose_device(device);
-    if (!chosen.why_cpu.empty()) print_warning("--device auto takes the CPU: " + chosen.why_cpu);
+    if (sweep.wanted() && device.given())
+      throw UserError(Exit::usage, "--context-sweep runs on the CPU", "leave out --device and --dtype");
+    const Device chosen = device.choose();
     if (micro_batch < 1)
       throw UserError(Exit::usage, "--micro-batch is " + std::to_string(micro_batch), "it must be at least 1");
     if (tokens < 0) throw UserError(Exit::usage, "--tokens is negative", "0 takes all targets");
@@ -96,12 +96,12 @@ struct Eval {
     if (!per_token.empty() && set.corpora().size() > 1)
       throw UserError(Exit::usage, "--per-token is for one corpus", "give one --data");
 
-    loaded.move_to(chosen.device, context);
+    device.move(loaded, chosen, context);
     const std::function<void(Ctx&)> work[] = {
         [&](Ctx& ctx) { Evaluator::dry_run(ctx, loaded.model, micro_batch, context); }};
-    const ArenaSizes sizes = measure(chosen.device, work);
-    check_memory(sizes.saved + sizes.scratch, "try a smaller --micro-batch or --context", chosen.device);
-    Workspace workspace(chosen.device, sizes);
+    const ArenaSizes sizes = measure(chosen, work);
+    check_memory(sizes.saved + sizes.scratch, "try a smaller --micro-batch or --context", chosen);
+    Workspace workspace(chosen, sizes);
     Evaluator evaluator(workspace.ctx, loaded.model, micro_batch, context);
     double loss = 0, bits = 0;
     uint64_t targets = 0, bytes = 0;

@@ -1,10 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "core/device/choose.hpp"
 #include "data/corpus/utf8.hpp"
 #include "layers/transformer/position_text.hpp"
 #include "train/checkpoint/load_model.hpp"
+#include "train/cli/device_options.hpp"
 #include "train/cli/position_options.hpp"
 #include "train/loop/generator.hpp"
 #include "train/loop/machine.hpp"
@@ -19,7 +19,7 @@ struct Generate {
   int64_t tokens = 200, context = 0, samples = 1, seed = 1;
   SamplingOptions sampling{.temperature = 0.8, .top_p = 0.95};
   bool to_the_end = true;
-  std::string device = "cpu";
+  DeviceOptions device;
   PositionOptions positions;
 
   void add_options(CLI::App& app) {
@@ -35,7 +35,7 @@ struct Generate {
     add_number(app, "--context", context, Unit::length,
                "tokens that the model looks back on at most; by default what it was trained on, or streaming keeps");
     app.add_flag("!--past-end", to_the_end, "go on where a document ends");
-    app.add_option("--device", device, "where it runs: cpu, cuda, cuda:1, or auto")->capture_default_str();
+    device.add(app);
     positions.add(app);
   }
 
@@ -57,8 +57,7 @@ struct Generate {
 
   Exit run(const Global& global) {
     check();
-    const ChosenDevice chosen = choose_device(device);
-    if (!chosen.why_cpu.empty()) print_warning("--device auto takes the CPU: " + chosen.why_cpu);
+    const Device chosen = device.choose();
     LoadedModel loaded = load_model(checkpoint, context, positions.changes());
     for (const std::string& why : loaded.skipped) print_warning("passed over " + why);
     if (!loaded.tokenizer)
@@ -73,11 +72,11 @@ struct Generate {
     if (config.positions.kind == PositionKind::streaming && !loaded.model.endless()) fit_streaming(loaded.model, given);
     if (!positions.changes().empty())
       for (const std::string& line : position_advice(config, context)) print_warning(line);
-    loaded.move_to(chosen.device, context);
+    device.move(loaded, chosen, context);
     const std::function<void(Ctx&)> work[] = {[&](Ctx& ctx) { Generator::dry_run(ctx, loaded.model, context); }};
-    const ArenaSizes sizes = measure(chosen.device, work);
-    check_memory(sizes.saved + sizes.scratch, "try a smaller --context", chosen.device);
-    Workspace workspace(chosen.device, sizes);
+    const ArenaSizes sizes = measure(chosen, work);
+    check_memory(sizes.saved + sizes.scratch, "try a smaller --context", chosen);
+    Workspace workspace(chosen, sizes);
     for (int64_t i = 0; i < samples; ++i) {
       Generator generator(workspace.ctx, loaded.model, context);
       write_one(global, loaded, generator, static_cast<uint64_t>(seed + i));

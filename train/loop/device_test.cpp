@@ -8,6 +8,8 @@
 #include "tests/support/files.hpp"
 #include "tests/support/model.hpp"
 #include "tests/support/run.hpp"
+#include "train/checkpoint/load_model.hpp"
+#include "train/checkpoint/model_json.hpp"
 #include "train/doctor/checks.hpp"
 #include "train/loop/engine.hpp"
 #include "train/loop/evaluator.hpp"
@@ -255,13 +257,22 @@ TokenData some_text(const TemporaryFolder& folder) {
   return TokenData::open(folder / "train.bin", Split::train, 11);
 }
 
+Evaluation evaluate(Engine& where, const Model& model, const TokenData& text) {
+  return Evaluator(where.context(), model, 2, 7).run(EvaluationWindows(text, 7, 7), false);
+}
+
+std::vector<double> logits_of(Engine& where, const Model& model) {
+  Generator generator(where.context(), model, 7);
+  std::vector<double> all;
+  for (const std::vector<int32_t>& ids : {std::vector<int32_t>{1, 2, 3}, {4}, {5}, {6, 7, 8, 9}, {1}})
+    std::ranges::copy(generator.append(ids), std::back_inserter(all));
+  return all;
+}
+
 // A checkpoint of one goes on in the other, where evaluation gives the same.
 TEST(Device, ACheckpointGoesOnElsewhere) {
   const TemporaryFolder folder(memory_folder());
   const TokenData text = some_text(folder);
-  const auto evaluate = [&](Engine& engine) {
-    return Evaluator(engine.context(), engine.model(), 2, 7).run(EvaluationWindows(text, 7, 7), false);
-  };
   CheckpointMeta meta;
   meta.step = 3;
   for (const Variant& v : {variants()[0], variants()[2], variants()[4]})
@@ -275,13 +286,34 @@ TEST(Device, ACheckpointGoesOnElsewhere) {
       second.push_state();
       EXPECT_EQ(weights(second), weights(first)) << name;
 
-      const Evaluation there = evaluate(first), here = evaluate(second);
+      const Evaluation there = evaluate(first, first.model(), text), here = evaluate(second, second.model(), text);
       EXPECT_EQ(here.targets, 49) << name;
       EXPECT_EQ(here.targets_by_position, there.targets_by_position) << name;
       EXPECT_NEAR(here.loss(), there.loss(), 1e-6 * there.loss()) << name;
       const auto expected = train(first, 4, 6), got = train(second, 4, 6);
       for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got[i], expected[i], 1e-5 * expected[i]) << name;
     }
+}
+
+// A checkpoint of a run in bf16 is rounded as the run does: the same bits of losses and of text.
+TEST(Device, ACheckpointIsUsedInBf16AsByItsRun) {
+  const TemporaryFolder folder(memory_folder());
+  const TokenData text = some_text(folder);
+  for (const Variant& v : {in_bf16(variants()[0]), in_bf16(variants()[2])}) {
+    Engine run = on(kCuda, v);
+    train(run, 1, 2);
+    run.pull_state();
+    CheckpointMeta meta;
+    meta.model = model_to_json(v.config);
+    const SavedCheckpoint saved = save_checkpoint(folder / v.name, meta, run.state(), {});
+    LoadedModel exact = load_model(saved.folder, 7), rounded = load_model(saved.folder, 7);
+    exact.move_to(kCuda, DType::f32, 7), rounded.move_to(kCuda, DType::bf16, 7);
+    const double loss = evaluate(run, rounded.model, text).loss(), exact_loss = evaluate(run, exact.model, text).loss();
+    EXPECT_EQ(loss, evaluate(run, run.model(), text).loss()) << v.name;
+    EXPECT_NE(loss, exact_loss) << v.name;
+    EXPECT_NEAR(loss, exact_loss, 0.01 * exact_loss) << v.name;
+    EXPECT_EQ(logits_of(run, rounded.model), logits_of(run, run.model())) << v.name;
+  }
 }
 
 TEST(Device, WhatIsNotFiniteIsNamedAndNothingIsUpdated) {
@@ -300,18 +332,9 @@ TEST(Device, WhatIsNotFiniteIsNamedAndNothingIsUpdated) {
 
 TEST(Device, WritesTheTextThatTheCpuWrites) {
   for (const Variant& v : {variants()[0], variants()[4], variants()[5]}) {
-    std::vector<std::vector<double>> logits;
-    for (const Device device : {Device{}, kCuda}) {
-      Engine engine = on(device, v);
-      train(engine, 1, 1);
-      Generator generator(engine.context(), engine.model(), 7);
-      for (const std::vector<int32_t>& ids : {std::vector<int32_t>{1, 2, 3}, {4}, {5}, {6, 7, 8, 9}, {1}}) {
-        const auto row = generator.append(ids);
-        logits.emplace_back(row.begin(), row.end());
-      }
-    }
-    const size_t half = logits.size() / 2;
-    for (size_t i = 0; i < half; ++i) EXPECT_LT(relative_distance(logits[half + i], logits[i]), 1e-5) << v.name << i;
+    Engine cpu = on({}, v), gpu = on(kCuda, v);
+    train(cpu, 1, 1), train(gpu, 1, 1);
+    EXPECT_LT(relative_distance(logits_of(gpu, gpu.model()), logits_of(cpu, cpu.model())), 1e-5) << v.name;
   }
 }
 

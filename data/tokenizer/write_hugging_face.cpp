@@ -4,18 +4,16 @@
 
 namespace rw {
 
-using Type = Vocabulary::Type;
-
 OrderedJson hugging_face_file(const Vocabulary& vocabulary,
                               std::span<const std::pair<std::string, std::string>> merges) {
   OrderedJson added = OrderedJson::array(), vocab = OrderedJson::object(), pairs = OrderedJson::array();
   for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
     const std::string& piece = vocabulary.pieces[id];
-    const Type type = vocabulary.types[id];
+    const Vocabulary::Type type = vocabulary.types[id];
     vocab.push_back({piece, id});
-    if (type == Type::normal || type == Type::byte) continue;
+    if (type == Vocabulary::Type::normal || type == Vocabulary::Type::byte) continue;
     // User-defined pieces are looked for in the text that the vocabulary is for, where a space may be "▁".
-    const bool user = type == Type::user;
+    const bool user = type == Vocabulary::Type::user;
     added.push_back({{"id", id},
                      {"content", piece},
                      {"single_word", false},

@@ -104,8 +104,9 @@ TEST(CheckpointOpen, PicklesAreRefused) {
   };
   BadFiles files("pickle");
   for (const auto& [name, bytes] : cases) {
-    write_file(folder / name, bytes);
-    const auto error = files.refusal(name, [&] { Checkpoint::open(folder / name); });
+    const std::filesystem::path path = folder / name;
+    write_file(path, bytes);
+    const auto error = files.refusal(name, [&] { Checkpoint::open(path); });
     EXPECT_EQ(error.code, Exit::data) << name;
     EXPECT_THAT(error.what + '\n' + error.advice,
                 AllOf(HasSubstr("pickle"), HasSubstr("not opened"), HasSubstr("safetensors")))

@@ -42,7 +42,8 @@ TEST(Finetune, TheModelIsTheCheckpoints) {
                                          {"qk_norm", "false", "true"},
                                          {"norm", "layer", "rms"},
                                          {"tied", "false", "true"}}) {
-    const auto error = user_error_of([&] { with({{name, value}}); });
+    const std::vector<std::pair<std::string, std::string>> changes = {{name, value}};
+    const auto error = user_error_of([&] { with(changes); });
     EXPECT_EQ(error.code, Exit::usage);
     EXPECT_EQ(error.what, std::string(name) + " is " + value + " (command line), the checkpoint's model has " + was);
     EXPECT_THAT(error.advice, HasSubstr("ropewalk pretrain"));

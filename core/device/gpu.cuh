@@ -60,6 +60,12 @@ __device__ T* dynamic_shared() {
   return reinterpret_cast<T*>(bytes);
 }
 
+// p as a V*, of which alignment it must be: tests look.
+template <class V, class T>
+__device__ V* as_aligned(T* p) {
+  return reinterpret_cast<V*>(p);
+}
+
 __device__ inline uint32_t pack_bf16(float low, float high) {
   uint32_t packed;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));

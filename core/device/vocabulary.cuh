@@ -24,11 +24,11 @@ struct alignas(std::min<size_t>(sizeof(T) * N, 16)) Vec {
 };
 template <int N, class T>
 __device__ Vec<T, N> load(const T* p) {
-  return *reinterpret_cast<const Vec<T, N>*>(p);
+  return *as_aligned<const Vec<T, N>>(p);
 }
 template <class T, int N>
 __device__ void store(T* p, const Vec<T, N>& v) {
-  *reinterpret_cast<Vec<T, N>*>(p) = v;
+  *as_aligned<Vec<T, N>>(p) = v;
 }
 
 // Whether every row of every view can be moved in vectors of `bytes`: widths, strides and addresses are multiples. An

@@ -38,8 +38,10 @@ std::string sentencepiece_json(const Vocabulary& vocabulary) {
   file["model"]["byte_fallback"] = true;
   const OrderedJson space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}};
   const OrderedJson prefix = {{"type", "Prepend"}, {"prepend", kSpaceMark}};
-  file["normalizer"] = {{"type", "Sequence"},
-                        {"normalizers", vocabulary.space_prefix ? OrderedJson{prefix, space} : OrderedJson{space}}};
+  OrderedJson steps = OrderedJson::array();
+  if (vocabulary.space_prefix) steps.push_back(prefix);
+  steps.push_back(space);
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
   file["post_processor"] = template_of(vocabulary, vocabulary.bos, true);
   OrderedJson decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}},
                           {{"type", "ByteFallback"}},

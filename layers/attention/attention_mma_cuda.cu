@@ -34,13 +34,15 @@ __device__ int warp() { return thread() / 32; }
 
 template <int kRows, int kWidth>
 struct Tile {
-  alignas(128) bf16 at[kRows][kWidth];
+  alignas(128) bf16 at[kRows * kWidth];
 
   // Of chunk c in row r, in elements.
   __device__ static int place(int r, int c) { return r * kWidth + c / 8 * 64 + (c ^ r) % 8 * kChunk; }
   // `down` rows, a multiple of 8, below and 16 k elements to the right of a place in the first 16 columns.
-  __device__ const bf16* from(int place, int down, int k) const { return at[down] + (place ^ k % 4 * 16) + k / 4 * 64; }
-  __device__ bf16* chunk(int r, int c) { return at[0] + place(r, c); }
+  __device__ const bf16* from(int place, int down, int k) const {
+    return at + down * kWidth + (place ^ k % 4 * 16) + k / 4 * 64;
+  }
+  __device__ bf16* chunk(int r, int c) { return at + place(r, c); }
 };
 
 // Zeros beyond the strip, as far as products look. In vectors it is a copy that somebody has to wait for.
@@ -154,7 +156,7 @@ __device__ void put(const AttentionStrip<bf16>& to, Tile<kRows, kWidth>& tile, c
     const int m = e / (kWidth / 4), n = e / 2 % (kWidth / 8), h = e % 2;
     const int row = 16 * (kM * warp() + m) + 8 * h + lane() / 4;
     if (8 * n < to.width)
-      *reinterpret_cast<uint32_t*>(tile.chunk(row, n) + lane() % 4 * 2) = pairs.at[m][n / 2][n % 2 * 2 + h];
+      *as_aligned<uint32_t>(tile.chunk(row, n) + lane() % 4 * 2) = pairs.at[m][n / 2][n % 2 * 2 + h];
   }
   __syncwarp();
   const int first = 16 * kM * warp(), count = std::min(16 * kM, to.count - first);

@@ -113,9 +113,9 @@ void expect_shuffles(const char* kernel, const std::function<T(int)>& value) {
 }
 
 TEST(Emulator, Shuffles) {
-  expect_shuffles<int>("shuffles<int>", [](int t) { return 3 * t + 1; });
-  expect_shuffles<double>("shuffles<double>", [](int t) { return t / 7.0; });
-  expect_shuffles<Pair>("shuffles<Pair>", [](int t) { return Pair{t / 7.0, -t / 3.0}; });
+  expect_shuffles<int>("shuffles_of_int", [](int t) { return 3 * t + 1; });
+  expect_shuffles<double>("shuffles_of_double", [](int t) { return t / 7.0; });
+  expect_shuffles<Pair>("shuffles_of_pair", [](int t) { return Pair{t / 7.0, -t / 3.0}; });
 }
 
 TEST(Emulator, PartialMasks) {
@@ -198,8 +198,8 @@ TEST(Emulator, Matrices) {
   for (const auto& [bytes, conflicts] : {Stride{16, 0}, {32, 4}, {48, 0}, {64, 12}, {128, 28}, {144, 0}}) {
     const Shaped shape{{1}, {32}, static_cast<size_t>(bytes) * 32};
     const size_t before = simt::matrix_bank_conflicts();
-    EXPECT_EQ(result<uint32_t>("matrices<false>", shape, 128, elements, bytes), plain);
-    EXPECT_EQ(result<uint32_t>("matrices<true>", shape, 128, elements, bytes), transposed);
+    EXPECT_EQ(result<uint32_t>("plain_matrices", shape, 128, elements, bytes), plain);
+    EXPECT_EQ(result<uint32_t>("transposed_matrices", shape, 128, elements, bytes), transposed);
     EXPECT_EQ(simt::matrix_bank_conflicts() - before, conflicts * 2 * kOrders.size()) << bytes;
   }
 }

@@ -77,6 +77,12 @@ TEST(Misuse, OfBarriersAndWarps) {
   });
 }
 
+TEST(Misuse, OfVectors) {
+  expect_reports({
+      {"misaligned_vector", kWarp, "an access to 16 bytes at an address that is not a multiple of 16 at "},
+  });
+}
+
 TEST(Misuse, NamesFileAndLine) {
   Buffers buffers;
   for (const char* kernel : {"divergent_barrier", "barrier_and_shuffle", "operations_differ", "misaligned_copy_to"})
@@ -156,11 +162,6 @@ TEST_F(Sanitizers, FindWhatIsOutOfBounds) {
   expect_death("beyond_a_local_array", kTwoWarps, buffers.memory(1), "AddressSanitizer: |index 4 out of bounds");
   std::vector<float> heap(32);
   expect_death("beyond_global_memory", kWarp, {.out = heap.data(), .n = 1}, "AddressSanitizer: heap-buffer-overflow");
-}
-
-TEST_F(Sanitizers, FindMisalignedVectors) {
-  Buffers buffers;
-  expect_death("misaligned_vector", kWarp, buffers.memory(1), "misaligned address");
 }
 
 }  // namespace

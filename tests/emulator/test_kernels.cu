@@ -53,7 +53,7 @@ struct Pair {
 };
 
 template <class T>
-__global__ void shuffles(Memory m) {
+__device__ void shuffles(Memory m) {
   const unsigned t = threadIdx.x;
   const int lane = static_cast<int>(t % 32);
   const T v = static_cast<const T*>(m.in)[t];
@@ -62,6 +62,9 @@ __global__ void shuffles(Memory m) {
   out[1] = __shfl_sync(kAllLanes, v, lane + 5);  // modulo 32
   out[2] = __shfl_xor_sync(kAllLanes, v, 19);
 }
+__global__ void shuffles_of_int(Memory m) { shuffles<int>(m); }
+__global__ void shuffles_of_double(Memory m) { shuffles<double>(m); }
+__global__ void shuffles_of_pair(Memory m) { shuffles<Pair>(m); }
 
 // Lanes meet with those of their quarter, and each quarter as often as its number says.
 __global__ void partial_masks(Memory m) {
@@ -104,7 +107,7 @@ __global__ void product(Memory m) {
 
 // The rows of four matrices, n bytes apart in shared memory.
 template <bool transposed>
-__global__ void matrices(Memory m) {
+__device__ void matrices(Memory m) {
   const unsigned t = threadIdx.x;
   char* const row = dynamic_shared<char>() + static_cast<int>(t) * m.n;
   store(reinterpret_cast<float*>(row), load<4>(static_cast<const float*>(m.in) + 4 * t));
@@ -113,6 +116,8 @@ __global__ void matrices(Memory m) {
   ldmatrix_x4<transposed>(r, row);
   for (unsigned i = 0; i < 4; ++i) static_cast<uint32_t*>(m.out)[4 * t + i] = r[i];
 }
+__global__ void plain_matrices(Memory m) { matrices<false>(m); }
+__global__ void transposed_matrices(Memory m) { matrices<true>(m); }
 
 // n tiles of 4 elements for each thread pass through two buffers. out: the sum over the tiles of the thread opposite.
 template <bool full, bool empty>
@@ -326,7 +331,8 @@ __global__ void misaligned_vector(Memory m) { store(&out(m, static_cast<unsigned
 
 template <auto kernel>
 constexpr std::string_view name_of() {
-  return kernel_name(__PRETTY_FUNCTION__);
+  const std::string_view name = kernel_name(__PRETTY_FUNCTION__);
+  return name.substr(name.rfind(':') + 1);  // clang's with its namespaces, GCC's without
 }
 
 template <auto... kernels>
@@ -342,8 +348,8 @@ void start_one_of(std::string_view name, dim3 grid, dim3 block, size_t shared_by
 }  // namespace
 
 void start(std::string_view name, simt::Dim grid, simt::Dim block, size_t shared_bytes, const Memory& m) {
-  start_one_of<indices, order, fresh_shared_memory, reversed, shuffles<int>, shuffles<double>, shuffles<Pair>,
-               partial_masks, some_return, product, matrices<false>, matrices<true>, pipeline, copies_of_parts,
+  start_one_of<indices, order, fresh_shared_memory, reversed, shuffles_of_int, shuffles_of_double, shuffles_of_pair,
+               partial_masks, some_return, product, plain_matrices, transposed_matrices, pipeline, copies_of_parts,
 
                divergent_barrier, barrier_and_shuffle, masks_differ, not_in_its_mask, shuffle_from_outside_the_mask,
                shuffle_from_beyond_the_block, shuffle_from_a_returned_lane, operations_differ,

@@ -124,10 +124,10 @@ struct SweepReport : testing::Test {
   TemporaryFolder f;
   std::vector<Record> runs = {read_record(make_run(f / "run"))};
 
-  std::string page(const std::vector<json>& files) const {
+  std::string page(const std::vector<std::vector<json>>& files) const {
     std::vector<SweepFile> read;
     for (size_t i = 0; i < files.size(); ++i)
-      read.push_back(parse_sweep_file("file" + std::to_string(i), files[i].dump()));
+      read.push_back(parse_sweep_file("file" + std::to_string(i), json(files[i]).dump()));
     return to_html(runs, read);
   }
 };

@@ -76,6 +76,13 @@ T* dynamic_shared() {
   return reinterpret_cast<T*>(simt::dynamic_shared());
 }
 
+template <class V, class T>
+V* as_aligned(T* p, simt::Place place = simt::Place::current()) {
+  if (reinterpret_cast<uintptr_t>(p) % alignof(V) != 0)
+    simt::misuse(place, "an access to ", sizeof(V), " bytes at an address that is not a multiple of ", alignof(V));
+  return reinterpret_cast<V*>(p);
+}
+
 inline float to_float(bf16 v) { return static_cast<float>(v); }
 inline bf16 to_bf16(float v) { return bf16(v); }
 inline uint32_t pack_bf16(float low, float high) { return bf16(low).bits | uint32_t{bf16(high).bits} << 16; }

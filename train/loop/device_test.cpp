@@ -299,8 +299,9 @@ TEST(Device, ACheckpointGoesOnElsewhere) {
 TEST(Device, ACheckpointIsUsedInBf16AsByItsRun) {
   const TemporaryFolder folder(memory_folder());
   const TokenData text = some_text(folder);
-  for (const Variant& v : {in_bf16(variants()[0]), in_bf16(variants()[2])}) {
-    Engine run = on(kCuda, v);
+  for (const Variant& full : {variants()[0], variants()[2]}) {
+    const Variant v = in_bf16(full);
+    Engine run = on(kCuda, v), f32 = on(kCuda, full);
     train(run, 1, 2);
     run.pull_state();
     CheckpointMeta meta;
@@ -308,7 +309,7 @@ TEST(Device, ACheckpointIsUsedInBf16AsByItsRun) {
     const SavedCheckpoint saved = save_checkpoint(folder / v.name, meta, run.state(), {});
     LoadedModel exact = load_model(saved.folder, 7), rounded = load_model(saved.folder, 7);
     exact.move_to(kCuda, DType::f32, 7), rounded.move_to(kCuda, DType::bf16, 7);
-    const double loss = evaluate(run, rounded.model, text).loss(), exact_loss = evaluate(run, exact.model, text).loss();
+    const double loss = evaluate(run, rounded.model, text).loss(), exact_loss = evaluate(f32, exact.model, text).loss();
     EXPECT_EQ(loss, evaluate(run, run.model(), text).loss()) << v.name;
     EXPECT_NE(loss, exact_loss) << v.name;
     EXPECT_NEAR(loss, exact_loss, 0.01 * exact_loss) << v.name;

@@ -191,6 +191,15 @@ TEST(Attention, HasNoProblems) {
 }
 #endif
 
+TEST(Attention, AnyTensorMayBeUnaligned) {
+  for (const Backend& backend : backends())
+    for (int tensor = 0; tensor < 12; ++tensor) {
+      AttentionCase c{1, 1, 2, 9, 3, 16, 16, false, 0, 1, 4};
+      c.unaligned = tensor;
+      EXPECT_EQ(problems(Op(), backend, c), "") << backend << ", tensor " << tensor;
+    }
+}
+
 TEST(Attention, MatricesHaveNoBankConflicts) {
   if (!simt::matrix_bank_conflicts) GTEST_SKIP() << "the emulator counts them";
   for (const Backend& backend : backends())

@@ -14,6 +14,7 @@ struct AttentionCase {
   int64_t window = 0, sinks = 0;
   bool factor = false;
   unsigned document = 7;  // mean length
+  int unaligned = -1;     // a tensor whose rows alone do not begin at multiples of 16 bytes
 
   int64_t keys() const { return queries + prefix; }
   int64_t heads() const { return groups * per_group; }
@@ -39,21 +40,21 @@ inline std::vector<double> random_documents(int64_t batch, int64_t keys, unsigne
 struct AttentionTensors {
   AttentionTensors(const AttentionCase& c_, Where t)
       : c(c_),
-        q({c.batch, c.queries, c.heads() * c.d}, t, c.gap),
-        k({c.batch, c.keys(), c.groups * c.d}, t, c.gap),
-        v({c.batch, c.keys(), c.groups * c.e}, t, c.gap),
-        do_({c.batch, c.queries, c.heads() * c.e}, t, c.gap),
+        q({c.batch, c.queries, c.heads() * c.d}, t, gap(0, t)),
+        k({c.batch, c.keys(), c.groups * c.d}, t, gap(1, t)),
+        v({c.batch, c.keys(), c.groups * c.e}, t, gap(2, t)),
+        do_({c.batch, c.queries, c.heads() * c.e}, t, gap(3, t)),
         first_key({c.batch, c.keys()}, {DType::i32, t.device}),
         factor({c.batch, c.queries}, t.in_accumulator()),
-        q_far(q.view().shape, t, c.gap),
-        k_far(k.view().shape, t, c.gap),
-        o(do_.view().shape, t, c.gap),
+        q_far(q.view().shape, t, gap(4, t)),
+        k_far(k.view().shape, t, gap(5, t)),
+        o(do_.view().shape, t, gap(6, t)),
         lse({c.batch, c.queries, c.heads()}, t.in_accumulator(), c.gap),
-        dq(q.view().shape, t, c.gap),
-        dk(k.view().shape, t, c.gap),
-        dv(v.view().shape, t, c.gap),
-        dq_far(q.view().shape, t, c.gap),
-        dk_far(k.view().shape, t, c.gap) {
+        dq(q.view().shape, t, gap(7, t)),
+        dk(k.view().shape, t, gap(8, t)),
+        dv(v.view().shape, t, gap(9, t)),
+        dq_far(q.view().shape, t, gap(10, t)),
+        dk_far(k.view().shape, t, gap(11, t)) {
     unsigned seed = 0;
     for (Tensor* input : {&q, &k, &v, &do_, &q_far, &k_far}) input->fill(normal(input->size(), ++seed));
     std::vector<double> factors = normal(factor.size(), ++seed);
@@ -73,6 +74,9 @@ struct AttentionTensors {
             .sinks = c.sinks};
   }
   bool far() const { return c.near >= 0; }
+  int64_t gap(int tensor, Where t) const {
+    return tensor == c.unaligned ? 8 / static_cast<int64_t>(size_of(t.dtype)) : c.gap;
+  }
   View of_far(Tensor& gradient) const { return far() ? gradient.view() : View{}; }
 
   AttentionCase c;

@@ -20,7 +20,7 @@ struct LoadedModel {
   std::vector<std::string> skipped;      // damaged checkpoints that were passed over, and why
 
   // From host memory to a device, rounded to `dtype` if that is bf16; positions are prepared there for texts of
-  // `length`. UserError(Exit::usage) if the device does not compute in that, or in the model's type.
+  // `length`. UserError(Exit::usage) if a GPU does not compute in the model's type; bf16 is an error on the CPU.
   void move_to(Device, DType dtype, int64_t length);
 };
 

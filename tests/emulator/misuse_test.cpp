@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "tests/emulator/test_launch.hpp"
+#include "tests/support/sanitizer.hpp"
 
 namespace rw::test {
 namespace {
@@ -138,9 +139,7 @@ TEST(Misuse, Races) {
 
 struct Sanitizers : testing::Test {
   void SetUp() override {
-#ifndef __SANITIZE_ADDRESS__
-    GTEST_SKIP() << "needs a build with AddressSanitizer and UndefinedBehaviorSanitizer";
-#endif
+    if (!kAddressSanitizer) GTEST_SKIP() << "needs a build with AddressSanitizer and UndefinedBehaviorSanitizer";
     GTEST_FLAG_SET(death_test_style, "threadsafe");
   }
 };

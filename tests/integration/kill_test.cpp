@@ -2,6 +2,7 @@
 // what it would have been.
 #include <gtest/gtest.h>
 
+#include "tests/support/sanitizer.hpp"
 #include "tests/support/tiny_run.hpp"
 
 namespace rw::test {
@@ -32,6 +33,7 @@ struct Kill : TinyRuns {
 };
 
 TEST_F(Kill, AtThirtyRandomMoments) {
+  if (kSanitizer) GTEST_SKIP() << "what is killed says nothing to a sanitizer";
   const Words length = {"--steps", "100"};
   const double seconds = whole("whole", length);
   const RunState expected = state_of(folder / "whole");
@@ -185,6 +187,7 @@ class KillBySystemCall : public Kill {
 };
 
 TEST_F(KillBySystemCall, KilledAtEachCall) {
+  if (kSanitizer) GTEST_SKIP() << "what is killed says nothing to a sanitizer";
   int lost_step = 0;
   const std::vector<Point> all = points();
   for (const Point& p : all) {

@@ -7,6 +7,7 @@
 #include "core/device/copy.hpp"
 #include "core/dispatch.hpp"
 #include "tests/support/gpu.hpp"
+#include "tests/support/sanitizer.hpp"
 #include "tests/support/tensor.hpp"
 
 namespace rw::test {
@@ -46,10 +47,10 @@ inline std::vector<Backend> gpu_backends() {
     all.push_back({.name = name, .dtype = dtype, .device = device, .order = {order}});
   };
   add("emulated", DType::f32, simt::Order::forward);
-#ifndef __SANITIZE_ADDRESS__
-  add("emulated_reverse", DType::f32, simt::Order::reverse);
-  add("emulated_shuffled", DType::f32, simt::Order::shuffled);
-#endif
+  if (!kAddressSanitizer) {
+    add("emulated_reverse", DType::f32, simt::Order::reverse);
+    add("emulated_shuffled", DType::f32, simt::Order::shuffled);
+  }
   add("emulated_bf16", DType::bf16, simt::Order::shuffled);
   return all;
 }

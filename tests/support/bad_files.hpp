@@ -8,17 +8,14 @@
 #include <ctime>
 
 #include "tests/support/files.hpp"
+#include "tests/support/sanitizer.hpp"
 
 namespace rw::test {
 
 // While this lives, the process can take so many bytes more of address space, where no sanitizer needs it.
 class MemoryLimit {
  public:
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  static constexpr bool kWorks = false;
-#else
-  static constexpr bool kWorks = true;
-#endif
+  static constexpr bool kWorks = !kSanitizer;
   explicit MemoryLimit(uint64_t bytes) {
     if (!kWorks) return;
     uint64_t pages = 0;

@@ -74,13 +74,15 @@ std::string bytes_text(double bytes) {
 std::string memory_line(const MemoryPlan& plan, double available) {
   std::string text;
   for (const auto& [name, bytes] : kCategories)
-    text += (text.empty() ? "" : " · ") + std::string(name) + ' ' + bytes_text(static_cast<double>(plan.*bytes));
+    if (plan.*bytes > 0)
+      text += (text.empty() ? "" : " · ") + std::string(name) + ' ' + bytes_text(static_cast<double>(plan.*bytes));
   return text + " · total " + bytes_text(static_cast<double>(plan.total())) + " of " + bytes_text(available);
 }
 
 std::string memory_table(const MemoryPlan& plan) {
   std::string text;
   for (const auto& [name, bytes] : kCategories) {
+    if (plan.*bytes == 0) continue;
     char line[64];
     std::snprintf(line, sizeof line, "%-12s %10s\n", name, bytes_text(static_cast<double>(plan.*bytes)).c_str());
     text += line;

@@ -7,7 +7,11 @@
 namespace rw::cli {
 namespace {
 
+#ifdef __clang__
+constexpr const char* kCompiler = __VERSION__;  // with its name
+#else
 constexpr const char* kCompiler = "g++ " __VERSION__;
+#endif
 
 }  // namespace
 

@@ -234,7 +234,7 @@ TEST(Device, ATrainersRunIsThatOfTheCpuAndSurvivesStops) {
     EXPECT_EQ(metrics_of(folder / name), got) << name;
   };
   goes_on("cut", Trainer::pretrain(settings("cut"), cut));
-  for (const int looks : {7, 12, 17}) {
+  for (const int looks : kSanitizer ? std::vector<int>{12} : std::vector<int>{7, 12, 17}) {
     const std::string name = "asked" + std::to_string(looks);
     looks_left = looks, file_to_touch = folder / name / "STOP";
     goes_on(name, Trainer::pretrain(settings(name), touching));
